@@ -1,0 +1,33 @@
+package act
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/evenkeel/evenkeel/declare"
+	"github.com/evenkeel/evenkeel/journal"
+)
+
+// Identity is who is behind a request.
+type Identity struct {
+	Person declare.PersonID `json:"person"`
+	Admin  bool             `json:"admin"`
+	Token  string           `json:"token,omitempty"` // ID of the token, "" for a session
+}
+
+// Actor is how facts name it.
+func (i Identity) Actor() journal.Actor { return journal.Person(string(i.Person)) }
+
+type identityKey struct{}
+
+// WithIdentity is for the one middleware that authenticates requests.
+func WithIdentity(r *http.Request, id Identity) *http.Request {
+	return r.WithContext(context.WithValue(r.Context(), identityKey{}, id))
+}
+
+// IdentityOf returns who is behind a request, and whether somebody is. Handlers
+// read it once and pass the actor on explicitly.
+func IdentityOf(r *http.Request) (Identity, bool) {
+	id, ok := r.Context().Value(identityKey{}).(Identity)
+	return id, ok
+}

@@ -1,0 +1,134 @@
+package act
+
+import (
+	"context"
+	"time"
+
+	"github.com/evenkeel/evenkeel/declare"
+	"github.com/evenkeel/evenkeel/journal"
+)
+
+// RunStatus of a run; the package comment draws the states.
+type RunStatus string
+
+// The states of a run.
+const (
+	RunRunning     RunStatus = "running"
+	RunWaiting     RunStatus = "waiting"
+	RunVerifying   RunStatus = "verifying"
+	RunVerified    RunStatus = "verified"
+	RunRollingBack RunStatus = "rolling-back"
+	RunRolledBack  RunStatus = "rolled-back"
+	RunFailed      RunStatus = "failed"
+	RunCancelled   RunStatus = "cancelled"
+)
+
+// Ended says whether nothing more will happen.
+func (s RunStatus) Ended() bool {
+	return s == RunVerified || s == RunRolledBack || s == RunFailed || s == RunCancelled
+}
+
+// StepStatus of one step of a run.
+type StepStatus string
+
+// The states of a step.
+const (
+	StepPending     StepStatus = "pending"
+	StepWaiting     StepStatus = "waiting" // for an approval
+	StepRunning     StepStatus = "running"
+	StepDone        StepStatus = "done"
+	StepFailed      StepStatus = "failed"
+	StepRefused     StepStatus = "refused"
+	StepInterrupted StepStatus = "interrupted" // the server died in the middle; a person decides
+	StepSkipped     StepStatus = "skipped"
+)
+
+// Run is one execution of a runbook. It keeps the runbook's source as it was when
+// it started: what was approved is what runs.
+type Run struct {
+	ID        string                `json:"id"`
+	Runbook   string                `json:"runbook"`
+	Title     string                `json:"title"`
+	Service   declare.ServiceID     `json:"service,omitempty"`
+	Incident  int64                 `json:"incident,omitempty"`
+	Objective declare.ObjectiveName `json:"objective,omitempty"` // which verifies it
+	Params    map[string]string     `json:"params"`
+	Actor     journal.Actor         `json:"actor"`
+	Status    RunStatus             `json:"status"`
+	Reason    string                `json:"reason,omitempty"` // why it is in this state, in words
+	Change    string                `json:"change,omitempty"`
+	StartedAt time.Time             `json:"started_at"`
+	EndedAt   time.Time             `json:"ended_at,omitzero"`
+	VerifyBy  time.Time             `json:"verify_by,omitzero"` // verification gives up then
+	Steps     []RunStep             `json:"steps"`
+	Approvals []Approval            `json:"approvals,omitempty"`
+	Fact      journal.ID            `json:"fact"` // run.started
+	Source    []byte                `json:"-"`
+}
+
+// Ref is how facts name it.
+func (r *Run) Ref() journal.Ref { return journal.MakeRef("run", r.ID) }
+
+// RunStep is one step of a run. Output is capped and has no secrets of ours.
+type RunStep struct {
+	Index     int          `json:"index"`
+	Name      string       `json:"name"`
+	Language  string       `json:"language"`
+	Risk      declare.Risk `json:"risk"`
+	Rollback  bool         `json:"rollback,omitempty"`
+	Status    StepStatus   `json:"status"`
+	Attempt   int          `json:"attempt"`
+	Body      string       `json:"body"`  // as written
+	Shown     string       `json:"shown"` // with the parameters that it gets, for the approver
+	Output    string       `json:"output,omitempty"`
+	Detail    string       `json:"detail,omitempty"` // exit code, status, value; why it failed
+	StartedAt time.Time    `json:"started_at,omitzero"`
+	EndedAt   time.Time    `json:"ended_at,omitzero"`
+}
+
+// Approval is a question to somebody else whether a step may run, and the answer.
+// It is bound to what was shown: a hash of the step's body and parameters.
+type Approval struct {
+	ID          int64         `json:"id"`
+	Run         string        `json:"run"`
+	Step        int           `json:"step"`
+	Risk        declare.Risk  `json:"risk"`
+	ShownHash   string        `json:"shown_hash"`
+	RequestedBy journal.Actor `json:"requested_by"`
+	RequestedAt time.Time     `json:"requested_at"`
+	Decision    string        `json:"decision,omitempty"` // "", approved, refused
+	DecidedBy   journal.Actor `json:"decided_by,omitempty"`
+	DecidedAt   time.Time     `json:"decided_at,omitzero"`
+	Reason      string        `json:"reason,omitempty"`
+}
+
+// StartRun is a wish to run a runbook.
+type StartRun struct {
+	Runbook  string            `json:"runbook"`
+	Params   map[string]string `json:"params"`
+	Incident int64             `json:"incident,omitempty"`
+}
+
+// RunFilter selects runs, newest first. Zero fields do not restrict. Limit 0 means 100.
+type RunFilter struct {
+	Active   bool // not ended
+	Waiting  bool // for an approval or a decision
+	Incident int64
+	Runbook  string
+	Limit    int
+	Offset   int
+}
+
+// Runs runs runbooks. Acts return ErrNotFound, *InvalidError, *ConflictError or
+// *DeniedError; they return once the act is stored, not once the run has ended.
+type Runs interface {
+	Start(ctx context.Context, now time.Time, who declare.PersonID, s StartRun) (Run, error)
+	// Decide answers the open approval of a step. shownHash is that of the
+	// Approval that the person saw.
+	Decide(ctx context.Context, now time.Time, who declare.PersonID, run string, step int, approve bool, shownHash, reason string) (Run, error)
+	// Continue decides on an interrupted step: run it again, or skip it.
+	Continue(ctx context.Context, now time.Time, who declare.PersonID, run string, step int, retry bool) (Run, error)
+	Cancel(ctx context.Context, now time.Time, who declare.PersonID, run, reason string) (Run, error)
+	List(ctx context.Context, f RunFilter) ([]Run, error) // without outputs
+	Get(ctx context.Context, id string) (Run, error)
+}

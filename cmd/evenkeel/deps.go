@@ -1,0 +1,38 @@
+package main
+
+import (
+	_ "github.com/chromedp/chromedp"
+	_ "github.com/fsnotify/fsnotify"
+	_ "github.com/pressly/goose/v3"
+	_ "github.com/prometheus/alertmanager/api/v2"
+	_ "github.com/prometheus/alertmanager/config"
+	_ "github.com/prometheus/alertmanager/config/receiver"
+	_ "github.com/prometheus/alertmanager/dispatch"
+	_ "github.com/prometheus/alertmanager/inhibit"
+	_ "github.com/prometheus/alertmanager/nflog"
+	_ "github.com/prometheus/alertmanager/notify"
+	_ "github.com/prometheus/alertmanager/provider/mem"
+	_ "github.com/prometheus/alertmanager/silence"
+	_ "github.com/prometheus/alertmanager/template"
+	_ "github.com/prometheus/node_exporter/collector"
+	_ "github.com/prometheus/prometheus/discovery/dns"
+	_ "github.com/prometheus/prometheus/discovery/file"
+	_ "github.com/prometheus/prometheus/discovery/http"
+	_ "github.com/prometheus/prometheus/promql"
+	_ "github.com/prometheus/prometheus/promql/promqltest"
+	_ "github.com/prometheus/prometheus/rules"
+	_ "github.com/prometheus/prometheus/scrape"
+	_ "github.com/prometheus/prometheus/storage/remote"
+	_ "github.com/prometheus/prometheus/storage/remote/otlptranslator/prometheusremotewrite"
+	_ "github.com/prometheus/prometheus/tsdb"
+	_ "github.com/prometheus/prometheus/web/api/v1"
+	_ "github.com/rogpeppe/go-internal/testscript"
+	_ "github.com/spf13/cobra"
+	_ "github.com/yuin/goldmark"
+	_ "go.opentelemetry.io/collector/pdata/pmetric/pmetricotlp"
+	_ "go.yaml.in/yaml/v4"
+	_ "golang.org/x/crypto/argon2"
+	_ "modernc.org/sqlite"
+)
+
+

@@ -1,0 +1,107 @@
+package evenkeel
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// tour is every package in reading order, and the law of imports: a package
+// imports only packages on earlier lines. Those on one line do not import each
+// other. Changing it is a design decision: write a note in docs/decisions.
+var tour = []string{
+	"journal",
+	"state",
+	"declare",
+	"declare/yamldoc",
+	"declare/catalog declare/oncall declare/openslo declare/routing declare/rulefile declare/runbook declare/scrapefile declare/settings",
+	"declare/workspace",
+	"observe",
+	"observe/metrics",
+	"observe/host observe/otlp observe/remotewrite observe/scrape",
+	"detect",
+	"detect/evaluate",
+	"detect/finding detect/objective",
+	"detect/rule",
+	"respond",
+	"respond/alert respond/incident respond/suspect",
+	"act",
+	"act/account act/authority act/change",
+	"act/runbook",
+	"learn",
+	"learn/review",
+	"api/prometheus",
+	"api web",
+	"app",
+	"examples/shop",
+	"cli",
+	"cmd/evenkeel",
+}
+
+const module = "github.com/evenkeel/evenkeel/"
+
+func TestImportsFollowTheTour(t *testing.T) {
+	line := map[string]int{}
+	for i, l := range tour {
+		for _, pkg := range strings.Fields(l) {
+			line[pkg] = i
+		}
+	}
+	seen := map[string]bool{}
+	err := filepath.WalkDir(".", func(file string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && file != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata" || d.Name() == "node_modules") {
+			return fs.SkipDir
+		}
+		if !strings.HasSuffix(file, ".go") || path.Dir(filepath.ToSlash(file)) == "." {
+			return nil
+		}
+		pkg := path.Dir(filepath.ToSlash(file))
+		seen[pkg] = true
+		at, listed := line[pkg]
+		if !listed {
+			t.Errorf("%s: package %q is not on the tour", file, pkg)
+			return nil
+		}
+		tree, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, imp := range tree.Imports {
+			name, _ := strconv.Unquote(imp.Path.Value)
+			other, ours := strings.CutPrefix(name, module)
+			if !ours || other == pkg { // an external test imports what it tests
+				continue
+			}
+			if to, ok := line[other]; !ok || to >= at {
+				t.Errorf("%s imports %q, which does not stand before %q", file, other, pkg)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for pkg := range line {
+		if !seen[pkg] {
+			t.Errorf("package %q is on the tour but not there", pkg)
+		}
+	}
+	if len(seen) < 10 {
+		t.Errorf("saw only %d packages: is the walk right? %v", len(seen), slices.Sorted(func(yield func(string) bool) {
+			for p := range seen {
+				if !yield(p) {
+					return
+				}
+			}
+		}))
+	}
+}
