@@ -1,0 +1,50 @@
+# One Makefile, nothing else to learn.
+#
+#   make run     build the program and start the demo: a real shop under load
+#   make test    install what the tests need, then run them all with -race
+#   make check   formatting, vet, the import law
+#   make golden  rewrite golden files after a look at the difference
+#   make bench   measure against the peers, side by side in one run
+#   make corpora try the parsers on public data, where it is at hand
+#   make soak    kill -9 and load for longer than a test may last
+
+GO     ?= go
+PEERS  ?= $(HOME)/.cache/evenkeel/peers
+BINARY := bin/evenkeel
+
+export EVENKEEL_PEERS := $(PEERS)
+
+.PHONY: run build test test-tools check golden bench corpora soak screenshots clean
+
+run: build
+	$(BINARY) demo
+
+build:
+	$(GO) build -o $(BINARY) ./cmd/evenkeel
+
+test: test-tools
+	$(GO) test -race -timeout 20m ./...
+
+test-tools:
+	scripts/test-tools $(PEERS)
+
+check:
+	scripts/check
+
+golden:
+	$(GO) test ./... -update
+
+bench: build test-tools
+	scripts/bench
+
+corpora:
+	$(GO) test -tags corpora -run Corpora -v ./... | grep -v 'no test files'
+
+soak: test-tools
+	$(GO) test -race -tags soak -run Soak -timeout 60m -v ./app/...
+
+screenshots: build
+	$(GO) test -tags screenshots -run Screenshots -timeout 10m -v ./app/...
+
+clean:
+	rm -rf bin .cache
