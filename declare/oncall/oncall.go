@@ -1,0 +1,76 @@
+// Package oncall reads oncall/*.yml: who has the duty for which team, and when.
+package oncall
+
+import (
+	"time"
+
+	"github.com/evenkeel/evenkeel/declare"
+	"github.com/evenkeel/evenkeel/declare/yamldoc"
+)
+
+// Read reads the schedules of one file.
+func Read(file string, data []byte, sink *declare.Problems) []*declare.Schedule {
+	var out []*declare.Schedule
+	for _, doc := range yamldoc.Read(file, data, sink) {
+		doc.Only("schedules")
+		for _, n := range doc.Field("schedules").List() {
+			out = append(out, schedule(n))
+		}
+	}
+	return out
+}
+
+func schedule(n yamldoc.Node) *declare.Schedule {
+	n.Only("name", "team", "timezone", "layers", "overrides")
+	s := &declare.Schedule{
+		Name: n.Field("name").Required("the schedule's name"), Team: declare.TeamID(n.Field("team").Required("a team")),
+		Location: time.UTC, Pos: n.Pos(),
+	}
+	if tz := n.Field("timezone"); !tz.Missing() {
+		loc, err := time.LoadLocation(tz.String())
+		if err != nil {
+			tz.Problem(tz.Text(), "a time zone of the IANA database, as Europe/Vienna", "")
+		} else {
+			s.Location = loc
+		}
+	}
+	if len(n.Field("layers").List()) == 0 {
+		n.Field("layers").Problem("", "at least one layer", "")
+	}
+	for _, l := range n.Field("layers").List() {
+		l.Only("start", "every", "people")
+		layer := declare.Layer{Every: declare.Rotation(l.Field("every").Required("daily or weekly")), Start: at(l.Field("start"), s.Location)}
+		if layer.Every != declare.Daily && layer.Every != declare.Weekly && layer.Every != "" {
+			l.Field("every").Problem(l.Field("every").Text(), "daily or weekly", yamldoc.Suggest(l.Field("every").Text(), []string{"daily", "weekly"}))
+		}
+		for _, p := range l.Field("people").Strings() {
+			layer.People = append(layer.People, declare.PersonID(p))
+		}
+		if len(layer.People) == 0 {
+			l.Field("people").Problem("", "at least one person", "")
+		}
+		s.Layers = append(s.Layers, layer)
+	}
+	for _, o := range n.Field("overrides").List() {
+		o.Only("person", "from", "to")
+		over := declare.Override{Person: declare.PersonID(o.Field("person").Required("a person")), From: at(o.Field("from"), s.Location), To: at(o.Field("to"), s.Location)}
+		if !over.From.Before(over.To) {
+			o.Field("to").Problem(o.Field("to").Text(), "a time after from", "")
+		}
+		s.Overrides = append(s.Overrides, over)
+	}
+	return s
+}
+
+func at(n yamldoc.Node, loc *time.Location) time.Time {
+	text := n.Required("a time as 2026-01-05T09:00")
+	for _, layout := range []string{"2006-01-02T15:04", "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02 15:04", "2006-01-02", time.RFC3339} {
+		if t, err := time.ParseInLocation(layout, text, loc); err == nil {
+			return t
+		}
+	}
+	if text != "" {
+		n.Problem(text, "a time as 2026-01-05T09:00", "")
+	}
+	return time.Time{}
+}

@@ -1,0 +1,152 @@
+// Package settings reads evenkeel.yml.
+//
+// In: the file, which may be missing. Out: settings with every default filled in.
+package settings
+
+import (
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/units"
+
+	"github.com/evenkeel/evenkeel/declare"
+	"github.com/evenkeel/evenkeel/declare/yamldoc"
+)
+
+// Default is what holds where nothing is declared. docs/declare.md lists it.
+func Default() declare.Settings {
+	var s declare.Settings
+	s.Evaluation.Interval = 15 * time.Second
+	s.Metrics.Retention = 30 * 24 * time.Hour
+	s.Metrics.OutOfOrder = 10 * time.Minute
+	s.Limits = declare.Limits{
+		BodyBytes: 32 << 20, SamplesPerWrite: 500_000, LabelsPerSeries: 64, LabelNameBytes: 256, LabelValueBytes: 4096,
+		ActiveSeries: 1_000_000, Future: 10 * time.Minute,
+	}
+	s.Host.Interval = 15 * time.Second
+	s.OTLP.GRPC = "127.0.0.1:4317"
+	s.Levels = declare.DefaultLevels()
+	return s
+}
+
+// Read fills in what the file declares.
+func Read(file string, data []byte, sink *declare.Problems) declare.Settings {
+	s := Default()
+	docs := yamldoc.Read(file, data, sink)
+	if len(docs) == 0 {
+		return s
+	}
+	if len(docs) > 1 {
+		docs[1].Problem("", "one document", "")
+	}
+	d := docs[0]
+	d.Only("external_url", "evaluation", "metrics", "limits", "host", "otlp", "levels")
+	if n := d.Field("external_url"); !n.Missing() {
+		s.ExternalURL = strings.TrimSuffix(n.String(), "/")
+		if u, err := url.Parse(s.ExternalURL); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+			n.Problem(n.Text(), "a URL as https://evenkeel.example.org", "")
+		}
+	}
+	ev := d.Field("evaluation")
+	ev.Only("interval")
+	duration(ev.Field("interval"), &s.Evaluation.Interval, 100*time.Millisecond, time.Hour)
+	m := d.Field("metrics")
+	m.Only("retention", "retention_size", "out_of_order")
+	duration(m.Field("retention"), &s.Metrics.Retention, time.Hour, 20*365*24*time.Hour)
+	duration(m.Field("out_of_order"), &s.Metrics.OutOfOrder, 0, 7*24*time.Hour)
+	size(m.Field("retention_size"), &s.Metrics.RetentionSize)
+	l := d.Field("limits")
+	l.Only("body_bytes", "samples_per_write", "labels_per_series", "label_name_bytes", "label_value_bytes", "active_series", "future")
+	size(l.Field("body_bytes"), &s.Limits.BodyBytes)
+	count(l.Field("samples_per_write"), &s.Limits.SamplesPerWrite)
+	count(l.Field("labels_per_series"), &s.Limits.LabelsPerSeries)
+	count(l.Field("label_name_bytes"), &s.Limits.LabelNameBytes)
+	count(l.Field("label_value_bytes"), &s.Limits.LabelValueBytes)
+	count(l.Field("active_series"), &s.Limits.ActiveSeries)
+	duration(l.Field("future"), &s.Limits.Future, 0, 24*time.Hour)
+	h := d.Field("host")
+	h.Only("enabled", "interval")
+	if n := h.Field("enabled"); !n.Missing() {
+		s.Host.Disabled = !n.Bool()
+	}
+	duration(h.Field("interval"), &s.Host.Interval, time.Second, time.Hour)
+	o := d.Field("otlp")
+	o.Only("grpc")
+	if n := o.Field("grpc"); !n.Missing() {
+		s.OTLP.GRPC = n.String()
+		if s.OTLP.GRPC != "off" && !strings.Contains(s.OTLP.GRPC, ":") {
+			n.Problem(n.Text(), "an address as 127.0.0.1:4317, or off", "")
+		}
+	}
+	if n := d.Field("levels"); !n.Missing() {
+		s.Levels = levels(n)
+	}
+	return s
+}
+
+func levels(n yamldoc.Node) []declare.Level {
+	var out []declare.Level
+	seen := map[string]bool{}
+	for _, l := range n.List() {
+		l.Only("name", "alone", "approve")
+		name := l.Field("name").Required("the level's name")
+		if seen[name] {
+			l.Field("name").Problem(name, "each level once", "")
+		}
+		seen[name] = true
+		out = append(out, declare.Level{Name: declare.LevelName(name), Alone: risk(l.Field("alone")), Approve: risk(l.Field("approve"))})
+	}
+	if len(out) == 0 {
+		n.Problem("", "at least one level", "")
+	}
+	return out
+}
+
+func risk(n yamldoc.Node) declare.Risk {
+	if n.Missing() {
+		return declare.RiskNone
+	}
+	r := declare.Risk(n.String())
+	if r.Rank() < 0 {
+		n.Problem(n.Text(), "none, low, medium or high", yamldoc.Suggest(n.Text(), []string{"none", "low", "medium", "high"}))
+		return declare.RiskNone
+	}
+	return r
+}
+
+func duration(n yamldoc.Node, into *time.Duration, least, most time.Duration) {
+	d, ok := n.Duration()
+	if !ok {
+		return
+	}
+	if d < least || d > most {
+		n.Problem(n.Text(), "a duration from "+least.String()+" to "+most.String(), "")
+		return
+	}
+	*into = d
+}
+
+func count(n yamldoc.Node, into *int) {
+	i, ok := n.Int()
+	if !ok {
+		return
+	}
+	if i < 1 {
+		n.Problem(n.Text(), "a whole number of at least 1", "")
+		return
+	}
+	*into = i
+}
+
+func size(n yamldoc.Node, into *int64) {
+	if n.Missing() {
+		return
+	}
+	b, err := units.ParseBase2Bytes(strings.TrimSpace(n.String()))
+	if err != nil || b < 0 {
+		n.Problem(n.Text(), "a size as 512MB or 10GB", "")
+		return
+	}
+	*into = int64(b)
+}
