@@ -1,0 +1,104 @@
+package metrics
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+	"github.com/prometheus/prometheus/storage"
+	"github.com/prometheus/prometheus/tsdb"
+	"github.com/prometheus/prometheus/util/compression"
+
+	"github.com/evenkeel/evenkeel/declare"
+)
+
+// Options of a Store.
+type Options struct {
+	Dir        string // the data folder; the store lives in Dir/metrics
+	Settings   declare.Settings
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer
+}
+
+// Store is the embedded TSDB. Its own Appender and AppenderV2 are unguarded: they
+// are for what the program itself writes, as rules' results.
+type Store struct {
+	*tsdb.DB
+	limits  atomic.Pointer[declare.Limits]
+	samples *prometheus.CounterVec
+	refused *prometheus.CounterVec
+	now     func() time.Time
+}
+
+// Open opens or creates the store. After a kill the write-ahead log is replayed.
+func Open(o Options) (*Store, error) {
+	dir := filepath.Join(o.Dir, "metrics")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("cannot create metrics store %q: %w", dir, err)
+	}
+	opts := tsdb.DefaultOptions()
+	opts.RetentionDuration = o.Settings.Metrics.Retention.Milliseconds()
+	opts.MaxBytes = o.Settings.Metrics.RetentionSize
+	opts.OutOfOrderTimeWindow = o.Settings.Metrics.OutOfOrder.Milliseconds()
+	opts.EnableExemplarStorage, opts.MaxExemplars = true, 100_000
+	opts.WALCompression = compression.Snappy
+	// Without the zero at a counter's start its first increase would be lost: a
+	// service's first error after a restart would not count.
+	opts.EnableSTAsZeroSample = true
+	db, err := tsdb.Open(dir, o.Logger, o.Registerer, opts, nil)
+	if err != nil {
+		return nil, fmt.Errorf("cannot open metrics store %q: %w", dir, err)
+	}
+	s := &Store{
+		DB: db, now: time.Now,
+		samples: promauto.With(o.Registerer).NewCounterVec(prometheus.CounterOpts{
+			Name: "evenkeel_observe_samples_total", Help: "Samples accepted, by receiver.",
+		}, []string{"receiver"}),
+		refused: promauto.With(o.Registerer).NewCounterVec(prometheus.CounterOpts{
+			Name: "evenkeel_observe_refused_total", Help: "Samples, requests and series refused, by receiver and reason.",
+		}, []string{"receiver", "reason"}),
+	}
+	limits := o.Settings.Limits
+	s.limits.Store(&limits)
+	return s, nil
+}
+
+// SetLimits replaces the limits, after the workspace has changed.
+func (s *Store) SetLimits(l declare.Limits) { s.limits.Store(&l) }
+
+// Limits are those in force.
+func (s *Store) Limits() declare.Limits { return *s.limits.Load() }
+
+// Refused counts a refusal that happened before any sample was seen.
+func (s *Store) Refused(receiver, reason string) { s.refused.WithLabelValues(receiver, reason).Inc() }
+
+// Guarded returns the door for one receiver. When strict, a refused sample is an
+// *observe.Refusal from Append and its caller goes on with the next one; otherwise
+// refusals are collected, and Append returns nil.
+func (s *Store) Guarded(receiver string, strict bool) *Door {
+	return &Door{store: s, receiver: receiver, strict: strict}
+}
+
+// Door makes guarded appenders.
+type Door struct {
+	store    *Store
+	receiver string
+	strict   bool
+}
+
+var _ storage.AppendableV2 = (*Door)(nil)
+
+// AppenderV2 implements storage.AppendableV2; the result is a *Guard.
+func (d *Door) AppenderV2(ctx context.Context) storage.AppenderV2 { return d.Begin(ctx) }
+
+// Begin begins a batch.
+func (d *Door) Begin(ctx context.Context) *Guard {
+	app := d.store.AppenderV2(ctx)
+	return &Guard{AppenderV2: app, door: d, limits: *d.store.limits.Load(), newest: d.store.now().Add(d.store.limits.Load().Future).UnixMilli()}
+}

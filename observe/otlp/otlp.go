@@ -1,0 +1,138 @@
+// Package otlp receives OpenTelemetry metrics: OTLP/HTTP with protobuf or JSON, and
+// OTLP/gRPC.
+//
+// In: an export request, hostile. Out: samples through the guarded door, named the
+// way Prometheus names OpenTelemetry's metrics. Promise: an answer without partial
+// success means that every point is in the write-ahead log.
+package otlp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	promconfig "github.com/prometheus/prometheus/config"
+	"github.com/prometheus/prometheus/storage/remote/otlptranslator/prometheusremotewrite"
+	"go.opentelemetry.io/collector/pdata/pmetric"
+	"go.opentelemetry.io/collector/pdata/pmetric/pmetricotlp"
+
+	"github.com/evenkeel/evenkeel/observe"
+	"github.com/evenkeel/evenkeel/observe/metrics"
+)
+
+const receiver = "otlp"
+
+// Receiver stores export requests, whatever they came by.
+type Receiver struct {
+	store      *metrics.Store
+	door       *metrics.Door
+	converters sync.Pool
+	settings   prometheusremotewrite.Settings
+}
+
+// New makes a receiver. The resource attributes service.name, service.version and
+// deployment.environment.name become labels of every series, so that a version can
+// be seen in a query; the others go to target_info, as in Prometheus.
+func New(store *metrics.Store) *Receiver {
+	return &Receiver{
+		store: store,
+		door:  store.Guarded(receiver, false),
+		converters: sync.Pool{New: func() any {
+			return prometheusremotewrite.NewPrometheusConverter(nil)
+		}},
+		settings: prometheusremotewrite.Settings{
+			AddMetricSuffixes: true,
+			LookbackDelta:     lookback,
+			PromoteResourceAttributes: prometheusremotewrite.NewPromoteResourceAttributes(promconfig.OTLPConfig{
+				PromoteResourceAttributes: []string{"service.name", "service.version", "deployment.environment.name"},
+			}),
+			LabelNameUnderscoreSanitization: true,
+		},
+	}
+}
+
+const lookback = 5 * 60 * 1e9 // of the query engine, in nanoseconds
+
+// export stores one request. The response tells of partial success; the error is a
+// failure of ours, after which the sender should try again.
+func (r *Receiver) export(ctx context.Context, md pmetric.Metrics) (pmetricotlp.ExportResponse, error) {
+	resp := pmetricotlp.NewExportResponse()
+	refuse := func(n int64, text string) {
+		ps := resp.PartialSuccess()
+		ps.SetRejectedDataPoints(ps.RejectedDataPoints() + n)
+		if ps.ErrorMessage() != "" {
+			text = ps.ErrorMessage() + "; " + text
+		}
+		ps.SetErrorMessage(text)
+	}
+	if points, limit := md.DataPointCount(), r.store.Limits().SamplesPerWrite; points > limit {
+		r.store.Refused(receiver, "limit_samples")
+		refuse(int64(points), fmt.Sprintf("got %d data points, expected at most %d (limits.samples_per_write)", points, limit))
+		return resp, nil
+	}
+	if n := dropDeltas(md); n > 0 {
+		r.store.Refused(receiver, "delta")
+		refuse(int64(n), "expected cumulative temporality: set OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=cumulative")
+	}
+	guard := r.door.Begin(ctx)
+	conv, ok := r.converters.Get().(*prometheusremotewrite.PrometheusConverter)
+	if !ok {
+		return resp, errors.New("cannot convert OTLP")
+	}
+	conv.Reset(guard)
+	_, convErr := conv.FromMetrics(ctx, md, r.settings)
+	conv.Reset(nil)
+	r.converters.Put(conv)
+	if err := guard.Commit(); err != nil {
+		return resp, err
+	}
+	if convErr != nil { // one metric's fault: the others were stored
+		r.store.Refused(receiver, "malformed")
+		refuse(1, convErr.Error())
+	}
+	if n, why := guard.Refused(); n > 0 {
+		refuse(int64(n), texts(why))
+	}
+	return resp, nil
+}
+
+func texts(why []*observe.Refusal) string {
+	lines := make([]string, 0, 3)
+	for _, r := range why {
+		if lines = append(lines, r.Error()); len(lines) == 3 {
+			break
+		}
+	}
+	return strings.Join(lines, "; ")
+}
+
+// dropDeltas removes what has delta temporality and says how many points that were.
+func dropDeltas(md pmetric.Metrics) int {
+	dropped := 0
+	for _, rm := range md.ResourceMetrics().All() {
+		for _, sm := range rm.ScopeMetrics().All() {
+			sm.Metrics().RemoveIf(func(m pmetric.Metric) bool {
+				n := 0
+				switch m.Type() {
+				case pmetric.MetricTypeSum:
+					if m.Sum().AggregationTemporality() == pmetric.AggregationTemporalityDelta {
+						n = m.Sum().DataPoints().Len()
+					}
+				case pmetric.MetricTypeHistogram:
+					if m.Histogram().AggregationTemporality() == pmetric.AggregationTemporalityDelta {
+						n = m.Histogram().DataPoints().Len()
+					}
+				case pmetric.MetricTypeExponentialHistogram:
+					if m.ExponentialHistogram().AggregationTemporality() == pmetric.AggregationTemporalityDelta {
+						n = m.ExponentialHistogram().DataPoints().Len()
+					}
+				}
+				dropped += n
+				return n > 0
+			})
+		}
+	}
+	return dropped
+}
