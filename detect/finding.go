@@ -122,3 +122,14 @@ type Findings interface {
 
 // ErrNotFound is returned for a finding that is not there.
 var ErrNotFound = fmt.Errorf("no such finding")
+
+// Title is what the finding says in one line.
+func (f *Finding) Title() string {
+	if f.Summary != "" {
+		return f.Summary
+	}
+	if f.Service != "" {
+		return fmt.Sprintf("%s on %s", f.Name, f.Service)
+	}
+	return f.Name
+}

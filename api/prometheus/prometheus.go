@@ -15,6 +15,7 @@ import (
 	"runtime"
 	"time"
 
+	grafanaregexp "github.com/grafana/regexp"
 	clientprom "github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/route"
 	promconfig "github.com/prometheus/prometheus/config"
@@ -65,7 +66,7 @@ func New(o Options) http.Handler {
 		func() promconfig.Config { return promconfig.DefaultConfig }, nil, v1.GlobalURLOptions{}, pass,
 		nil, "", false, false, 0, o.Logger,
 		func(context.Context) v1.RulesRetriever { return o.Rules },
-		0, 0, 0, false, regexp.MustCompile(`^$`),
+		0, 0, 0, false, noCORS,
 		func() (v1.RuntimeInfo, error) { return v1.RuntimeInfo{}, errors.New("not offered") },
 		&v1.PrometheusVersion{Version: o.Version, GoVersion: runtime.Version()},
 		func() []notifications.Notification { return nil },
@@ -104,3 +105,6 @@ type noAlertmanagers struct{}
 
 func (noAlertmanagers) Alertmanagers() []*url.URL        { return nil }
 func (noAlertmanagers) DroppedAlertmanagers() []*url.URL { return nil }
+
+// noCORS lets no other origin's page read the answers.
+var noCORS = grafanaregexp.MustCompile(`^$`)

@@ -1,0 +1,77 @@
+package rule
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/prometheus/rules"
+
+	"github.com/evenkeel/evenkeel/declare"
+	"github.com/evenkeel/evenkeel/detect"
+	"github.com/evenkeel/evenkeel/detect/objective"
+)
+
+// notify is the manager's hand-off of alerts that fire or have stopped to.
+func (r *Runner) notify(ctx context.Context, expr string, alerts ...*rules.Alert) {
+	seen := make([]detect.Finding, 0, len(alerts))
+	now := time.Now()
+	for _, a := range alerts {
+		if a.State == rules.StatePending {
+			continue
+		}
+		seen = append(seen, finding(a, expr))
+	}
+	if len(seen) == 0 {
+		return
+	}
+	if err := r.opts.Findings.Observe(ctx, now, seen); err != nil {
+		// The manager sends firing alerts again, and the book those that it could not hand on.
+		r.opts.Logger.Error("cannot take findings", "err", err)
+	}
+}
+
+// finding turns an alert into a finding.
+func finding(a *rules.Alert, expr string) detect.Finding {
+	l, ann := a.Labels.Map(), a.Annotations.Map()
+	f := detect.Finding{
+		Detector: detect.DetectorRule, Name: l["alertname"], Service: declare.ServiceID(l["service"]), Team: declare.TeamID(l["team"]),
+		Objective: declare.ObjectiveName(l[objective.LabelObjective]), Severity: detect.SeverityOf(l["severity"]),
+		Summary: first(ann["summary"], ann["message"]), Description: ann["description"], Runbook: first(ann["runbook"], ann["runbook_url"]),
+		Expr: expr, Value: a.Value, Labels: l, Annotations: ann, Since: a.ActiveAt,
+	}
+	switch {
+	case f.Name == objective.AlertName && f.Objective != "":
+		f.Detector = detect.DetectorObjective
+	case l["detector"] == detect.DetectorSelf:
+		f.Detector = detect.DetectorSelf
+	}
+	if a.State == rules.StateInactive || !a.ResolvedAt.IsZero() {
+		f.ResolvedAt = a.ResolvedAt
+		if f.ResolvedAt.IsZero() {
+			f.ResolvedAt = time.Now()
+		}
+	}
+	f.Fingerprint = detect.MakeFingerprint(f.Detector, f.Labels)
+	return f
+}
+
+func first(texts ...string) string {
+	for _, t := range texts {
+		if t != "" {
+			return t
+		}
+	}
+	return ""
+}
+
+// activeFingerprints are those of all alerts that are pending or firing now.
+func (r *Runner) activeFingerprints() map[detect.Fingerprint]bool {
+	out := map[detect.Fingerprint]bool{}
+	for _, rule := range r.manager.AlertingRules() {
+		for _, a := range rule.ActiveAlerts() {
+			f := finding(a, "")
+			out[f.Fingerprint] = true
+		}
+	}
+	return out
+}

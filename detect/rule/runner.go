@@ -1,0 +1,237 @@
+package rule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/rulefmt"
+	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/rules"
+	"github.com/prometheus/prometheus/storage"
+
+	"github.com/evenkeel/evenkeel/declare"
+	"github.com/evenkeel/evenkeel/detect"
+	"github.com/evenkeel/evenkeel/detect/evaluate"
+	"github.com/evenkeel/evenkeel/detect/objective"
+)
+
+// resendDelay is how often a firing alert is confirmed to the rooms that follow.
+const resendDelay = 15 * time.Second
+
+// Options of a Runner.
+type Options struct {
+	Engine     evaluate.Engine
+	Appendable storage.AppendableV2 // where results are recorded
+	Queryable  storage.Queryable    // where alert state is restored from
+	// Findings takes what fires and what has stopped to.
+	Findings interface {
+		Observe(ctx context.Context, now time.Time, seen []detect.Finding) error
+		OpenFindings(detector string) []detect.Finding
+	}
+	ExternalURL *url.URL
+	Logger      *slog.Logger
+	Registerer  prometheus.Registerer
+}
+
+// Runner runs rules.
+type Runner struct {
+	opts    Options
+	manager *rules.Manager
+	cancel  context.CancelFunc
+
+	mu      sync.Mutex // guards what follows
+	current *declare.Workspace
+	files   map[string]*rulefmt.RuleGroups
+	renew   time.Time // when a calendar period rolls over; zero for never
+	started time.Time // rules run since then
+	settled bool      // findings of the time before the start have been looked at
+}
+
+// New makes a runner; Apply gives it rules, Run runs them.
+func New(o Options) *Runner {
+	ctx, cancel := context.WithCancel(context.Background())
+	r := &Runner{opts: o, cancel: cancel, files: map[string]*rulefmt.RuleGroups{}}
+	r.manager = rules.NewManager(&rules.ManagerOptions{
+		ExternalURL: o.ExternalURL,
+		QueryFunc: func(ctx context.Context, q string, t time.Time) (promql.Vector, error) {
+			return o.Engine.Query(ctx, q, t)
+		},
+		NotifyFunc: r.notify, Context: ctx, AppendableV2: o.Appendable, Queryable: o.Queryable, Logger: o.Logger, Registerer: o.Registerer,
+		OutageTolerance: time.Hour, ForGracePeriod: 10 * time.Second, ResendDelay: resendDelay, GroupLoader: loader{r},
+		RestoreNewRuleGroups: true, Parser: parser.NewParser(parser.Options{}),
+		DefaultRuleQueryOffset: func() time.Duration { return 0 },
+	})
+	return r
+}
+
+// Manager is for the API: RuleGroups and AlertingRules.
+func (r *Runner) Manager() *rules.Manager { return r.manager }
+
+// loader gives the manager rule groups from memory.
+type loader struct{ r *Runner }
+
+func (l loader) Load(identifier string, _ bool, _ model.ValidationScheme) (*rulefmt.RuleGroups, []error) {
+	if g := l.r.files[identifier]; g != nil {
+		return g, nil
+	}
+	return nil, []error{fmt.Errorf("no rule file %q", identifier)}
+}
+
+func (l loader) Parse(query string) (parser.Expr, error) {
+	return parser.NewParser(parser.Options{}).ParseExpr(query)
+}
+
+// Apply takes over the rules and objectives of a workspace. Groups that are the same
+// keep their state; findings of rules that are gone are resolved.
+func (r *Runner) Apply(ctx context.Context, w *declare.Workspace, now time.Time) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.current = w
+	return r.apply(ctx, now)
+}
+
+// apply is called with the lock held.
+func (r *Runner) apply(ctx context.Context, now time.Time) error {
+	w := r.current
+	files := map[string]*rulefmt.RuleGroups{"built-in": builtIn()}
+	names := []string{"built-in"}
+	for _, rf := range w.RuleFiles {
+		files[rf.Path] = rf.Groups
+		names = append(names, rf.Path)
+	}
+	var objectives rulefmt.RuleGroups
+	r.renew = time.Time{}
+	for _, o := range w.Objectives {
+		t := objective.Target{Interval: w.Settings.Evaluation.Interval, Now: now}
+		if s := w.Service(o.Service); s != nil {
+			t.Team = s.Owner
+		}
+		objectives.Groups = append(objectives.Groups, objective.Compile(o, t)...)
+		if until := objective.Until(o, now); !until.IsZero() && (r.renew.IsZero() || until.Before(r.renew)) {
+			r.renew = until
+		}
+	}
+	files["objectives"] = &objectives
+	names = append(names, "objectives")
+	r.files = files
+	if err := r.manager.Update(w.Settings.Evaluation.Interval, names, labels.EmptyLabels(), r.externalURL(), nil); err != nil {
+		return fmt.Errorf("cannot apply rules: %w", err)
+	}
+	if !r.settled {
+		return nil // nothing has been evaluated yet
+	}
+	return r.resolveGone(ctx, now, func(f *detect.Finding) string {
+		if !r.declared(f) {
+			return "its rule is no longer declared"
+		}
+		return ""
+	})
+}
+
+func (r *Runner) externalURL() string {
+	if r.opts.ExternalURL == nil {
+		return ""
+	}
+	return r.opts.ExternalURL.String()
+}
+
+// declared says whether a finding's rule is among those that run.
+func (r *Runner) declared(f *detect.Finding) bool {
+	for _, groups := range r.files {
+		for _, g := range groups.Groups {
+			for _, rule := range g.Rules {
+				if rule.Alert == f.Name && (f.Detector != detect.DetectorObjective || rule.Labels[objective.LabelObjective] == string(f.Objective)) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// resolveGone resolves the open findings for which why gives a reason.
+func (r *Runner) resolveGone(ctx context.Context, now time.Time, why func(f *detect.Finding) string) error {
+	var gone []detect.Finding
+	for _, d := range []string{detect.DetectorRule, detect.DetectorObjective, detect.DetectorSelf} {
+		for _, f := range r.opts.Findings.OpenFindings(d) {
+			if reason := why(&f); reason != "" {
+				f.ResolvedAt = now
+				r.opts.Logger.Info("finding resolved", "finding", f.ID, "name", f.Name, "why", reason)
+				gone = append(gone, f)
+			}
+		}
+	}
+	if len(gone) == 0 {
+		return nil
+	}
+	return r.opts.Findings.Observe(ctx, now, gone)
+}
+
+// Run evaluates until ctx ends.
+func (r *Runner) Run(ctx context.Context) error {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r.manager.Run()
+	}()
+	defer func() {
+		r.cancel()
+		r.manager.Stop()
+		<-done
+	}()
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			if err := r.keep(ctx, time.Now()); err != nil && !errors.Is(err, context.Canceled) {
+				r.opts.Logger.Error("cannot keep rules", "err", err)
+			}
+		}
+	}
+}
+
+// keep does what follows from time alone: a calendar period that rolls over, and,
+// once every group has been evaluated twice after a start, the end of findings from
+// before it that no longer hold.
+func (r *Runner) keep(ctx context.Context, now time.Time) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.renew.IsZero() && !now.Before(r.renew) {
+		if err := r.apply(ctx, now); err != nil {
+			return err
+		}
+	}
+	if r.settled || r.current == nil {
+		return nil
+	}
+	if r.started.IsZero() {
+		r.started = now
+	}
+	// A group restores its alerts after its first evaluation; one that has had the
+	// time for three has said what it has to say.
+	for _, g := range r.manager.RuleGroups() {
+		if g.GetLastEvaluation().Before(r.started) || now.Sub(r.started) < 3*g.Interval() {
+			return nil
+		}
+	}
+	r.settled = true
+	active := r.activeFingerprints()
+	return r.resolveGone(ctx, now, func(f *detect.Finding) string {
+		if !active[f.Fingerprint] {
+			return "it does not hold any more after the restart"
+		}
+		return ""
+	})
+}
