@@ -7,6 +7,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/journal"
+	"github.com/evenkeel/evenkeel/respond"
 )
 
 // ChangeKind says what sort of thing altered production: deploy, rollback, config,
@@ -57,15 +58,8 @@ type Changes interface {
 // ErrNotFound is returned for a change, run or runbook that is not there.
 var ErrNotFound = fmt.Errorf("not found")
 
-// InvalidError is input that is refused: which field, what was there, what was expected.
-type InvalidError struct{ Field, Got, Want string }
-
-func (e *InvalidError) Error() string {
-	if e.Got == "" {
-		return fmt.Sprintf("%s: expected %s", e.Field, e.Want)
-	}
-	return fmt.Sprintf("%s: got %q, expected %s", e.Field, e.Got, e.Want)
-}
+// InvalidError is input that is refused; the room before has the same.
+type InvalidError = respond.InvalidError
 
 // ConflictError is an act that the present state does not allow.
 type ConflictError struct{ Why string }

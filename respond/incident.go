@@ -137,3 +137,13 @@ type Incidents interface {
 
 // ErrNotFound is returned for an incident that is not there.
 var ErrNotFound = fmt.Errorf("no such incident")
+
+// InvalidError is input that is refused: which field, what was there, what was expected.
+type InvalidError struct{ Field, Got, Want string }
+
+func (e *InvalidError) Error() string {
+	if e.Got == "" {
+		return fmt.Sprintf("%s: expected %s", e.Field, e.Want)
+	}
+	return fmt.Sprintf("%s: got %q, expected %s", e.Field, e.Got, e.Want)
+}

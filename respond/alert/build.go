@@ -1,0 +1,79 @@
+package alert
+
+import (
+	_ "embed"
+	"fmt"
+	"net"
+	"strings"
+
+	amconfig "github.com/prometheus/alertmanager/config"
+	"github.com/prometheus/alertmanager/config/receiver"
+	"github.com/prometheus/alertmanager/dispatch"
+	"github.com/prometheus/alertmanager/notify"
+	"github.com/prometheus/alertmanager/template"
+	"github.com/prometheus/alertmanager/timeinterval"
+	commoncfg "github.com/prometheus/common/config"
+)
+
+// messages say what burns, what changed and what to do, where the user's own
+// templates do not say otherwise.
+//
+//go:embed messages.tmpl
+var messages string
+
+type built struct {
+	tmpl       *template.Template
+	route      *dispatch.Route
+	receivers  map[string][]notify.Integration
+	intervener *timeinterval.Intervener
+}
+
+// build does everything that can fail, before anything that runs is touched.
+func (p *Pipeline) build(cfg *amconfig.Config) (*built, error) {
+	tmpl, err := template.FromGlobs(nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := tmpl.Parse(strings.NewReader(messages)); err != nil {
+		return nil, err
+	}
+	for _, glob := range cfg.Templates {
+		if err := tmpl.FromGlob(glob); err != nil {
+			return nil, fmt.Errorf("templates: %w", err)
+		}
+	}
+	tmpl.ExternalURL = p.o.ExternalURL
+	b := &built{tmpl: tmpl, route: dispatch.NewRoute(cfg.Route, nil), receivers: map[string][]notify.Integration{}}
+	used := map[string]bool{}
+	b.route.Walk(func(r *dispatch.Route) { used[r.RouteOpts.Receiver] = true })
+	for _, r := range cfg.Receivers {
+		if !used[r.Name] {
+			continue
+		}
+		list, err := receiver.BuildReceiverIntegrations(r, tmpl, p.o.Logger, p.httpOptions()...)
+		if err != nil {
+			return nil, fmt.Errorf("receiver %q: %w", r.Name, err)
+		}
+		for i := range list {
+			list[i] = p.recorded(list[i], r.Name)
+		}
+		b.receivers[r.Name] = list
+	}
+	intervals := map[string][]timeinterval.TimeInterval{}
+	for _, ti := range cfg.MuteTimeIntervals {
+		intervals[ti.Name] = ti.TimeIntervals
+	}
+	for _, ti := range cfg.TimeIntervals {
+		intervals[ti.Name] = ti.TimeIntervals
+	}
+	b.intervener = timeinterval.NewIntervener(intervals)
+	return b, nil
+}
+
+func (p *Pipeline) httpOptions() []commoncfg.HTTPClientOption {
+	dial := p.o.Dial
+	if dial == nil {
+		dial = (&net.Dialer{}).DialContext
+	}
+	return []commoncfg.HTTPClientOption{commoncfg.WithDialContextFunc(dial)}
+}

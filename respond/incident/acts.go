@@ -1,0 +1,161 @@
+package incident
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/evenkeel/evenkeel/declare"
+	"github.com/evenkeel/evenkeel/journal"
+	"github.com/evenkeel/evenkeel/respond"
+	"github.com/evenkeel/evenkeel/state"
+)
+
+// maxNote bounds what a person writes at once.
+const maxNote = 10_000
+
+var done = map[respond.Event]struct {
+	kind journal.Kind
+	verb string
+}{
+	respond.Acknowledge: {"incident.acknowledged", "acknowledged"},
+	respond.Mitigate:    {"incident.mitigated", "mitigated"},
+	respond.Regress:     {"incident.regressed", "regressed"},
+	respond.Resolve:     {"incident.resolved", "resolved"},
+}
+
+// Do implements respond.Incidents.
+func (b *Book) Do(ctx context.Context, now time.Time, actor journal.Actor, n respond.Number, e respond.Event, note string) (respond.Incident, error) {
+	if err := checkText(note); err != nil {
+		return respond.Incident{}, err
+	}
+	if e == respond.Regress {
+		return respond.Incident{}, &respond.TransitionError{Event: e} // only a finding can
+	}
+	return b.change(ctx, n, func(tx *state.Tx, i *respond.Incident) error {
+		text := ""
+		if note != "" {
+			text = ": " + note
+		}
+		return b.move(tx, now, actor, i, e, i.Fact, text)
+	})
+}
+
+// move makes one transition and records it.
+func (b *Book) move(tx *state.Tx, now time.Time, actor journal.Actor, i *respond.Incident, e respond.Event, cause journal.ID, text string, refs ...journal.Ref) error {
+	next, err := respond.Next(i.Status, e, !i.Clocks.Acknowledged.IsZero())
+	if err != nil {
+		return err
+	}
+	i.Status = next
+	switch e {
+	case respond.Acknowledge:
+		i.Clocks.Acknowledged = now
+		if i.Assignee == "" && strings.HasPrefix(string(actor), "person:") {
+			i.Assignee = declare.PersonID(actor.Name()) // who takes it, has it
+		}
+	case respond.Mitigate:
+		i.Clocks.Mitigated = now
+	case respond.Regress:
+		i.Clocks.Mitigated = time.Time{}
+	case respond.Resolve:
+		i.Clocks.Resolved = now
+		if i.Clocks.Mitigated.IsZero() {
+			i.Clocks.Mitigated = now
+		}
+	}
+	_, err = b.fact(tx, now, actor, done[e].kind, cause, i, fmt.Sprintf("incident %d %s%s", i.Number, done[e].verb, text), refs...)
+	return err
+}
+
+// change runs fn on an incident in one transaction and stores what it made of it.
+func (b *Book) change(ctx context.Context, n respond.Number, fn func(tx *state.Tx, i *respond.Incident) error) (respond.Incident, error) {
+	var i respond.Incident
+	err := b.o.DB.Update(ctx, func(tx *state.Tx) error {
+		var err error
+		if i, err = get(ctx, tx, n); err != nil {
+			return err
+		}
+		if err := fn(tx, &i); err != nil {
+			return err
+		}
+		return save(ctx, tx, &i)
+	})
+	return i, err
+}
+
+// Assign implements respond.Incidents.
+func (b *Book) Assign(ctx context.Context, now time.Time, actor journal.Actor, n respond.Number, to declare.PersonID) (respond.Incident, error) {
+	if !b.o.Known(to) {
+		return respond.Incident{}, &respond.InvalidError{Field: "person", Got: string(to), Want: "a person of the catalogue"}
+	}
+	return b.change(ctx, n, func(tx *state.Tx, i *respond.Incident) error {
+		if i.Status == respond.Resolved {
+			return &respond.TransitionError{From: i.Status, Event: "assign"}
+		}
+		i.Assignee = to
+		_, err := b.fact(tx, now, actor, "incident.assigned", i.Fact, i, fmt.Sprintf("incident %d assigned to %s", n, to))
+		return err
+	})
+}
+
+// Note implements respond.Incidents.
+func (b *Book) Note(ctx context.Context, now time.Time, actor journal.Actor, n respond.Number, text string) error {
+	text = strings.TrimSpace(text)
+	if text == "" {
+		return &respond.InvalidError{Field: "text", Want: "a text"}
+	}
+	if err := checkText(text); err != nil {
+		return err
+	}
+	_, err := b.change(ctx, n, func(tx *state.Tx, i *respond.Incident) error {
+		_, err := b.fact(tx, now, actor, "incident.noted", i.Fact, i, text)
+		return err
+	})
+	return err
+}
+
+func checkText(s string) error {
+	if len(s) > maxNote {
+		return &respond.InvalidError{Field: "text", Got: fmt.Sprintf("%d bytes", len(s)), Want: fmt.Sprintf("at most %d", maxNote)}
+	}
+	return nil
+}
+
+// RefreshSuspects ranks anew, and records it when the list has changed.
+func (b *Book) RefreshSuspects(ctx context.Context, now time.Time, n respond.Number) error {
+	i, err := b.Get(ctx, n)
+	if err != nil || i.Status == respond.Resolved || b.o.Suspects == nil {
+		return err
+	}
+	suspects, err := b.o.Suspects(ctx, i)
+	if err != nil || same(suspects, i.Suspects) {
+		return err
+	}
+	_, err = b.change(ctx, n, func(tx *state.Tx, i *respond.Incident) error {
+		i.Suspects = suspects
+		_, err := b.fact(tx, now, journal.System("respond"), "incident.suspects", i.Fact, i, suspectText(suspects))
+		return err
+	})
+	return err
+}
+
+func same(a, b []respond.Suspect) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i].Change != b[i].Change || a[i].Score != b[i].Score {
+			return false
+		}
+	}
+	return true
+}
+
+func suspectText(s []respond.Suspect) string {
+	if len(s) == 0 {
+		return "no change stands out"
+	}
+	return "first suspect: " + s[0].Reason
+}
