@@ -96,14 +96,18 @@ func addNewest(families map[string]*dto.MetricFamily, s storage.Series, to int64
 		return
 	}
 	m := &dto.Metric{Untyped: &dto.Untyped{Value: proto.Float64(v)}, TimestampMs: proto.Int64(t)}
-	name := ""
+	name, instance := "", false
 	s.Labels().Range(func(l labels.Label) {
 		if l.Name == labels.MetricName {
 			name = strings.Clone(l.Value)
 			return
 		}
+		instance = instance || l.Name == "instance"
 		m.Label = append(m.Label, &dto.LabelPair{Name: proto.String(l.Name), Value: proto.String(l.Value)})
 	})
+	if !instance { // else its scraper would put our address there, also with honor_labels
+		m.Label = append(m.Label, &dto.LabelPair{Name: proto.String("instance"), Value: proto.String("")})
+	}
 	fam := families[name]
 	if fam == nil {
 		fam = &dto.MetricFamily{Name: proto.String(name), Type: dto.MetricType_UNTYPED.Enum()}

@@ -59,7 +59,11 @@ func (c *Collector) collect(ctx context.Context, door *metrics.Door, now time.Ti
 	put := func(name string, m *dto.Metric, v float64, extra ...string) {
 		b.Reset(labels.EmptyLabels())
 		for _, l := range m.GetLabel() {
-			b.Set(l.GetName(), l.GetValue())
+			name := l.GetName()
+			if name == "job" || name == "instance" {
+				name = "exported_" + name // as of a scraped target
+			}
+			b.Set(name, l.GetValue())
 		}
 		for i := 0; i+1 < len(extra); i += 2 {
 			b.Set(extra[i], extra[i+1])

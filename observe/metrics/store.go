@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -34,6 +35,8 @@ type Store struct {
 	samples *prometheus.CounterVec
 	refused *prometheus.CounterVec
 	now     func() time.Time
+
+	retention, window time.Duration
 }
 
 // Open opens or creates the store. After a kill the write-ahead log is replayed.
@@ -56,7 +59,7 @@ func Open(o Options) (*Store, error) {
 		return nil, fmt.Errorf("cannot open metrics store %q: %w", dir, err)
 	}
 	s := &Store{
-		DB: db, now: time.Now,
+		DB: db, now: time.Now, retention: o.Settings.Metrics.Retention, window: o.Settings.Metrics.OutOfOrder,
 		samples: promauto.With(o.Registerer).NewCounterVec(prometheus.CounterOpts{
 			Name: "evenkeel_observe_samples_total", Help: "Samples accepted, by receiver.",
 		}, []string{"receiver"}),
@@ -77,6 +80,11 @@ func (s *Store) Limits() declare.Limits { return *s.limits.Load() }
 
 // Refused counts a refusal that happened before any sample was seen.
 func (s *Store) Refused(receiver, reason string) { s.refused.WithLabelValues(receiver, reason).Inc() }
+
+// RefusedMany counts the refusal of n samples that no batch has seen.
+func (s *Store) RefusedMany(receiver, reason string, n int) {
+	s.refused.WithLabelValues(receiver, reason).Add(float64(n))
+}
 
 // Guarded returns the door for one receiver. When strict, a refused sample is an
 // *observe.Refusal from Append and its caller goes on with the next one; otherwise
@@ -99,6 +107,14 @@ func (d *Door) AppenderV2(ctx context.Context) storage.AppenderV2 { return d.Beg
 
 // Begin begins a batch.
 func (d *Door) Begin(ctx context.Context) *Guard {
-	app := d.store.AppenderV2(ctx)
-	return &Guard{AppenderV2: app, door: d, limits: *d.store.limits.Load(), newest: d.store.now().Add(d.store.limits.Load().Future).UnixMilli()}
+	limits, now := d.store.Limits(), d.store.now()
+	g := &Guard{
+		AppenderV2: d.store.AppenderV2(ctx), ctx: ctx, door: d, limits: limits,
+		newest: now.Add(limits.Future).UnixMilli(), oldest: math.MinInt64, window: d.store.window.Milliseconds(),
+		last: map[storage.SeriesRef]sample{}, late: map[instant]sample{},
+	}
+	if d.store.retention > 0 {
+		g.oldest = now.Add(-d.store.retention).UnixMilli()
+	}
+	return g
 }

@@ -8,7 +8,6 @@ package otlp
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -67,35 +66,53 @@ func (r *Receiver) export(ctx context.Context, md pmetric.Metrics) (pmetricotlp.
 		}
 		ps.SetErrorMessage(text)
 	}
-	if points, limit := md.DataPointCount(), r.store.Limits().SamplesPerWrite; points > limit {
+	points := int64(md.DataPointCount())
+	if limit := r.store.Limits().SamplesPerWrite; points > int64(limit) {
 		r.store.Refused(receiver, "limit_samples")
-		refuse(int64(points), fmt.Sprintf("got %d data points, expected at most %d (limits.samples_per_write)", points, limit))
+		refuse(points, fmt.Sprintf("got %d data points, expected at most %d (limits.samples_per_write)", points, limit))
 		return resp, nil
 	}
-	if n := dropDeltas(md); n > 0 {
-		r.store.Refused(receiver, "delta")
-		refuse(int64(n), "expected cumulative temporality: set OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=cumulative")
-	}
 	guard := r.door.Begin(ctx)
-	conv, ok := r.converters.Get().(*prometheusremotewrite.PrometheusConverter)
-	if !ok {
-		return resp, errors.New("cannot convert OTLP")
+	if n := dropDeltas(md); n > 0 {
+		refusal := &observe.Refusal{Reason: "delta", Got: "delta temporality", Want: "cumulative: set OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=cumulative"}
+		r.store.RefusedMany(receiver, refusal.Reason, n)
+		refuse(int64(n), fmt.Sprintf("%d data points: %v", n, refusal))
 	}
-	conv.Reset(guard)
-	_, convErr := conv.FromMetrics(ctx, md, r.settings)
-	conv.Reset(nil)
-	r.converters.Put(conv)
+	convErr := r.convert(ctx, guard, md)
+	if ctx.Err() != nil {
+		_ = guard.Rollback()
+		return resp, ctx.Err()
+	}
 	if err := guard.Commit(); err != nil {
 		return resp, err
 	}
-	if convErr != nil { // one metric's fault: the others were stored
+	if convErr != nil { // some metrics' fault: the others were stored
 		r.store.Refused(receiver, "malformed")
 		refuse(1, convErr.Error())
 	}
 	if n, why := guard.Refused(); n > 0 {
 		refuse(int64(n), texts(why))
 	}
+	// A histogram is one data point and many samples.
+	resp.PartialSuccess().SetRejectedDataPoints(min(points, resp.PartialSuccess().RejectedDataPoints()))
 	return resp, nil
+}
+
+// convert appends what is in a request. Its error tells of metrics that cannot be
+// converted; the others were appended.
+func (r *Receiver) convert(ctx context.Context, guard *metrics.Guard, md pmetric.Metrics) (err error) {
+	conv, _ := r.converters.Get().(*prometheusremotewrite.PrometheusConverter)
+	defer func() {
+		if p := recover(); p != nil { // the converter trusts lengths; it is not used again
+			err = fmt.Errorf("a metric that cannot be converted: %v", p)
+			return
+		}
+		conv.Reset(nil)
+		r.converters.Put(conv)
+	}()
+	conv.Reset(guard)
+	_, err = conv.FromMetrics(ctx, md, r.settings)
+	return err
 }
 
 func texts(why []*observe.Refusal) string {

@@ -8,23 +8,13 @@ package remotewrite
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"mime"
 	"net/http"
 	"strconv"
-	"strings"
 
-	"github.com/gogo/protobuf/proto"
 	"github.com/klauspost/compress/snappy"
-
-	"github.com/prometheus/prometheus/model/exemplar"
-	"github.com/prometheus/prometheus/model/histogram"
-	"github.com/prometheus/prometheus/model/labels"
-	"github.com/prometheus/prometheus/prompb"
-	writev2 "github.com/prometheus/prometheus/prompb/io/prometheus/write/v2"
-	"github.com/prometheus/prometheus/storage"
 
 	"github.com/evenkeel/evenkeel/observe"
 	"github.com/evenkeel/evenkeel/observe/metrics"
@@ -78,14 +68,22 @@ func (h *handler) receive(w http.ResponseWriter, r *http.Request, written *stats
 	if refusal == nil {
 		var body []byte
 		if body, refusal = h.body(w, r); refusal == nil {
+			refusal = h.bounded(body, v2)
+		}
+		if refusal == nil {
 			if v2 {
 				return v2, h.storeV2(r, body, written)
 			}
-			return v2, h.storeV1(r, body)
+			return v2, h.storeV1(r, body, written)
 		}
 	}
-	h.store.Refused(receiver, refusal.Reason)
-	return v2, refusal
+	return v2, h.refuse(refusal)
+}
+
+// refuse counts what was refused before any sample was seen.
+func (h *handler) refuse(r *observe.Refusal) error {
+	h.store.Refused(receiver, r.Reason)
+	return r
 }
 
 // message reads the content type and encoding.
@@ -133,176 +131,4 @@ func (h *handler) body(w http.ResponseWriter, r *http.Request) ([]byte, *observe
 		return nil, &observe.Refusal{Status: http.StatusBadRequest, Reason: "malformed", Where: "body", Want: "snappy block format: " + err.Error()}
 	}
 	return body, nil
-}
-
-// batch is one request being stored: what is valid goes in, what is not is named.
-type batch struct {
-	h       *handler
-	guard   *metrics.Guard
-	limit   int
-	seen    int
-	extra   []string // refusals that the guard did not see
-	nExtra  int
-	failure error
-}
-
-func (h *handler) begin(r *http.Request) *batch {
-	return &batch{h: h, guard: h.door.Begin(r.Context()), limit: h.store.Limits().SamplesPerWrite}
-}
-
-// add appends one sample; false ends the request: the store itself has failed.
-func (b *batch) add(ref *storage.SeriesRef, ls labels.Labels, st, t int64, v float64, hi *histogram.Histogram, fh *histogram.FloatHistogram, o storage.AOptions) (stored, goOn bool) {
-	if b.seen++; b.seen > b.limit {
-		b.refuse("limit_samples", fmt.Sprintf("expected at most %d samples in a request (limits.samples_per_write)", b.limit))
-		return false, true
-	}
-	got, err := b.guard.Append(*ref, ls, st, t, v, hi, fh, o)
-	if err == nil {
-		*ref = got
-		return true, true
-	}
-	var refusal *observe.Refusal
-	if errors.As(err, &refusal) {
-		return false, true
-	}
-	b.failure = err
-	return false, false
-}
-
-func (b *batch) refuse(reason, text string) {
-	b.h.store.Refused(receiver, reason)
-	if b.nExtra++; len(b.extra) < 5 {
-		b.extra = append(b.extra, text)
-	}
-}
-
-// end commits what is valid and says what was not.
-func (b *batch) end() error {
-	if b.failure != nil {
-		_ = b.guard.Rollback()
-		return &observe.Refusal{Status: http.StatusServiceUnavailable, Reason: "store", Want: "a store that can write: " + b.failure.Error()}
-	}
-	if err := b.guard.Commit(); err != nil {
-		return err
-	}
-	refused, why := b.guard.Refused()
-	if refused+b.nExtra == 0 {
-		return nil
-	}
-	lines := b.extra
-	for _, r := range why {
-		if len(lines) == 5 {
-			break
-		}
-		lines = append(lines, r.Error())
-	}
-	text := fmt.Sprintf("%d stored, %d refused: %s", b.guard.Accepted(), refused+b.nExtra, strings.Join(lines, "; "))
-	return &observe.Refusal{Status: http.StatusBadRequest, Reason: "partial", Want: text}
-}
-
-func malformed(err error) *observe.Refusal {
-	return &observe.Refusal{Status: http.StatusBadRequest, Reason: "malformed", Where: "body", Want: "a remote write message: " + err.Error()}
-}
-
-func (h *handler) storeV1(r *http.Request, body []byte) error {
-	var req prompb.WriteRequest
-	if err := proto.Unmarshal(body, &req); err != nil {
-		h.store.Refused(receiver, "malformed")
-		return malformed(err)
-	}
-	b := h.begin(r)
-	lb := labels.NewScratchBuilder(16)
-	for _, ts := range req.Timeseries {
-		ls := ts.ToLabels(&lb, nil)
-		var ref storage.SeriesRef
-		for _, s := range ts.Samples {
-			if _, ok := b.add(&ref, ls, 0, s.Timestamp, s.Value, nil, nil, storage.AOptions{}); !ok {
-				return b.end()
-			}
-		}
-		for _, hp := range ts.Histograms {
-			ih, fh := histogramV1(hp)
-			if _, ok := b.add(&ref, ls, 0, hp.Timestamp, 0, ih, fh, storage.AOptions{}); !ok {
-				return b.end()
-			}
-		}
-		if ref != 0 && len(ts.Exemplars) > 0 {
-			ex := make([]exemplar.Exemplar, 0, len(ts.Exemplars))
-			for _, e := range ts.Exemplars {
-				ex = append(ex, e.ToExemplar(&lb, nil))
-			}
-			_, _ = b.guard.AppendExemplars(ref, ls, ex)
-		}
-	}
-	return b.end()
-}
-
-func histogramV1(hp prompb.Histogram) (*histogram.Histogram, *histogram.FloatHistogram) {
-	if hp.IsFloatHistogram() {
-		return nil, hp.ToFloatHistogram()
-	}
-	return hp.ToIntHistogram(), nil
-}
-
-func (h *handler) storeV2(r *http.Request, body []byte, written *stats) error {
-	var req writev2.Request
-	if err := proto.Unmarshal(body, &req); err != nil {
-		h.store.Refused(receiver, "malformed")
-		return malformed(err)
-	}
-	b := h.begin(r)
-	lb := labels.NewScratchBuilder(16)
-	for i, ts := range req.Timeseries {
-		ls, err := ts.ToLabels(&lb, req.Symbols)
-		if err != nil {
-			b.refuse("malformed", fmt.Sprintf("series %d: %v", i, err))
-			continue
-		}
-		var ref storage.SeriesRef
-		for _, s := range ts.Samples {
-			stored, ok := b.add(&ref, ls, s.StartTimestamp, s.Timestamp, s.Value, nil, nil, storage.AOptions{})
-			if !ok {
-				return b.end()
-			}
-			if stored {
-				written.samples++
-			}
-		}
-		for _, hp := range ts.Histograms {
-			var ih *histogram.Histogram
-			var fh *histogram.FloatHistogram
-			if hp.IsFloatHistogram() {
-				fh = hp.ToFloatHistogram()
-			} else {
-				ih = hp.ToIntHistogram()
-			}
-			stored, ok := b.add(&ref, ls, hp.StartTimestamp, hp.Timestamp, 0, ih, fh, storage.AOptions{})
-			if !ok {
-				return b.end()
-			}
-			if stored {
-				written.histograms++
-			}
-		}
-		if ref == 0 {
-			continue
-		}
-		var ex []exemplar.Exemplar
-		for _, e := range ts.Exemplars {
-			if one, err := e.ToExemplar(&lb, req.Symbols); err == nil {
-				ex = append(ex, one)
-			}
-		}
-		if len(ex) > 0 {
-			if _, err := b.guard.AppendExemplars(ref, ls, ex); err == nil {
-				written.exemplars += len(ex)
-			}
-		}
-	}
-	err := b.end()
-	var refusal *observe.Refusal
-	if errors.As(err, &refusal) && refusal.Status >= http.StatusInternalServerError {
-		*written = stats{} // nothing was acknowledged
-	}
-	return err
 }

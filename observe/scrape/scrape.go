@@ -10,6 +10,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
 	promconfig "github.com/prometheus/prometheus/config"
@@ -54,7 +55,10 @@ func (s *Scraper) Targets() *scrape.Manager { return s.targets }
 
 // Apply takes over the scrape configurations of a workspace.
 func (s *Scraper) Apply(w *declare.Workspace) error {
-	cfg := &promconfig.Config{GlobalConfig: promconfig.DefaultGlobalConfig, ScrapeConfigs: w.Scrape}
+	cfg := &promconfig.Config{GlobalConfig: promconfig.DefaultGlobalConfig}
+	for _, sc := range w.Scrape {
+		cfg.ScrapeConfigs = append(cfg.ScrapeConfigs, withStartTimes(sc))
+	}
 	if err := s.targets.ApplyConfig(cfg); err != nil {
 		return fmt.Errorf("cannot apply scrape.yml: %w", err)
 	}
@@ -66,6 +70,18 @@ func (s *Scraper) Apply(w *declare.Workspace) error {
 		return fmt.Errorf("cannot apply scrape.yml: %w", err)
 	}
 	return nil
+}
+
+// withStartTimes asks targets for the protobuf format first, where the configuration
+// leaves the choice open: it is the one in which most targets say when a counter
+// started, and without that the first increase of a counter cannot be seen.
+func withStartTimes(sc *promconfig.ScrapeConfig) *promconfig.ScrapeConfig {
+	if !slices.Equal(sc.ScrapeProtocols, promconfig.DefaultScrapeProtocols) {
+		return sc
+	}
+	own := *sc
+	own.ScrapeProtocols = promconfig.DefaultProtoFirstScrapeProtocols
+	return &own
 }
 
 // Run scrapes until ctx ends.

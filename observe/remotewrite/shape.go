@@ -1,0 +1,115 @@
+package remotewrite
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/evenkeel/evenkeel/observe"
+)
+
+// What one element of a message takes in memory, in bytes, about. In the message each
+// can be as short as two bytes, so that a small body could decode to gigabytes.
+const (
+	seriesBytes    = 160
+	sampleBytes    = 24
+	histogramBytes = 280
+	exemplarBytes  = 64
+	labelBytes     = 32
+	otherBytes     = 80 // a symbol, the metadata of a metric
+)
+
+// swelling is how many times larger than the body limit a decoded message may be. What
+// senders really send grows to three to six times its size.
+const swelling = 8
+
+// shape is what a message holds.
+type shape struct {
+	samples int // histograms too
+	memory  int64
+}
+
+// measure walks a message without decoding it. Errors are left to the decoder.
+func measure(body []byte, v2 bool) (s shape, err error) {
+	series, label, histogram, exemplar := protowire.Number(1), protowire.Number(1), protowire.Number(4), protowire.Number(3)
+	if v2 { // there labels are references, four bytes each
+		series, label, histogram, exemplar = 5, 0, 3, 4
+	}
+	err = fields(body, func(num protowire.Number, value []byte) error {
+		if num != series {
+			s.memory += otherBytes
+			return nil
+		}
+		s.memory += seriesBytes
+		return fields(value, func(num protowire.Number, value []byte) error {
+			switch num {
+			case 2:
+				s.samples++
+				s.memory += sampleBytes
+			case label:
+				s.memory += labelBytes
+			case histogram:
+				s.samples++
+				s.memory += histogramBytes
+			case exemplar:
+				s.memory += exemplarBytes + int64(len(value))/2*labelBytes
+			}
+			return nil
+		})
+	})
+	return s, err
+}
+
+// fields calls back for every field of a message that has bytes.
+func fields(b []byte, each func(protowire.Number, []byte) error) error {
+	for len(b) > 0 {
+		num, kind, n := protowire.ConsumeTag(b)
+		if n < 0 {
+			return errors.New("a malformed tag")
+		}
+		b = b[n:]
+		if kind != protowire.BytesType {
+			if n = protowire.ConsumeFieldValue(num, kind, b); n < 0 {
+				return errors.New("a malformed field")
+			}
+			b = b[n:]
+			continue
+		}
+		value, n := protowire.ConsumeBytes(b)
+		if n < 0 {
+			return errors.New("a malformed field")
+		}
+		b = b[n:]
+		if err := each(num, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// bounded refuses a message as a whole when decoding or storing it would take too much.
+func (h *handler) bounded(body []byte, v2 bool) *observe.Refusal {
+	limits := h.store.Limits()
+	s, err := measure(body, v2)
+	switch {
+	case err != nil:
+		return malformed(err)
+	case s.samples > limits.SamplesPerWrite:
+		return &observe.Refusal{
+			Status: http.StatusRequestEntityTooLarge, Reason: "limit_samples", Where: "body", Got: fmt.Sprintf("%d samples", s.samples),
+			Want: fmt.Sprintf("at most %d (limits.samples_per_write)", limits.SamplesPerWrite),
+		}
+	case s.memory > swelling*limits.BodyBytes:
+		return &observe.Refusal{
+			Status: http.StatusRequestEntityTooLarge, Reason: "too_large", Where: "body", Got: fmt.Sprintf("a message of about %d bytes when decoded", s.memory),
+			Want: fmt.Sprintf("at most %d (%d times limits.body_bytes)", swelling*limits.BodyBytes, swelling),
+		}
+	}
+	return nil
+}
+
+func malformed(err error) *observe.Refusal {
+	return &observe.Refusal{Status: http.StatusBadRequest, Reason: "malformed", Where: "body", Got: err.Error(), Want: "a remote write message"}
+}
