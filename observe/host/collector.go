@@ -73,9 +73,8 @@ func (c *Collector) collect(ctx context.Context, door *metrics.Door, now time.Ti
 		b.Set("instance", c.Instance)
 		ls := b.Labels()
 		seen[ls.Hash()] = ls
-		if _, err := g.Append(0, ls, 0, now.UnixMilli(), v, nil, nil, storage.AOptions{}); err != nil {
-			c.Logger.Warn("cannot store a metric", "name", name, "err", err)
-		}
+		// An error is the store's, and Commit returns it.
+		_, _ = g.Append(0, ls, 0, now.UnixMilli(), v, nil, nil, storage.AOptions{})
 	}
 	for _, f := range families {
 		for _, m := range f.GetMetric() {

@@ -25,6 +25,9 @@ type Options struct {
 	Settings   declare.Settings
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
+	// Reserve is how many bytes of disk space must be free for samples to be accepted;
+	// 0 means 512 MiB.
+	Reserve uint64
 }
 
 // Store is the embedded TSDB. Its own Appender and AppenderV2 are unguarded: they
@@ -37,6 +40,7 @@ type Store struct {
 	now     func() time.Time
 
 	retention, window time.Duration
+	disk              disk
 }
 
 // Open opens or creates the store. After a kill the write-ahead log is replayed.
@@ -58,7 +62,11 @@ func Open(o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot open metrics store %q: %w", dir, err)
 	}
+	if o.Reserve == 0 {
+		o.Reserve = defaultReserve
+	}
 	s := &Store{
+		disk: disk{dir: dir, reserve: o.Reserve},
 		DB: db, now: time.Now, retention: o.Settings.Metrics.Retention, window: o.Settings.Metrics.OutOfOrder,
 		samples: promauto.With(o.Registerer).NewCounterVec(prometheus.CounterOpts{
 			Name: "evenkeel_observe_samples_total", Help: "Samples accepted, by receiver.",
@@ -115,6 +123,9 @@ func (d *Door) Begin(ctx context.Context) *Guard {
 	}
 	if d.store.retention > 0 {
 		g.oldest = now.Add(-d.store.retention).UnixMilli()
+	}
+	if err := d.store.disk.room(now); err != nil {
+		g.failure = err
 	}
 	return g
 }
