@@ -9,7 +9,7 @@
 // A run's states (only runbook.Runner moves them; verifying follows the last step):
 //
 //	running ⇄ waiting (approval, or a decision on an interrupted step)
-//	running → verifying → verified
+//	running → verifying → verified         running → done (nothing to verify it by)
 //	running | verifying → rolling-back → rolled-back | failed
 //	running | waiting | verifying → cancelled          running → failed
 //

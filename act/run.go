@@ -21,11 +21,12 @@ const (
 	RunRolledBack  RunStatus = "rolled-back"
 	RunFailed      RunStatus = "failed"
 	RunCancelled   RunStatus = "cancelled"
+	RunDone        RunStatus = "done" // every step is done, and there was nothing to verify it by
 )
 
 // Ended says whether nothing more will happen.
 func (s RunStatus) Ended() bool {
-	return s == RunVerified || s == RunRolledBack || s == RunFailed || s == RunCancelled
+	return s == RunVerified || s == RunDone || s == RunRolledBack || s == RunFailed || s == RunCancelled
 }
 
 // StepStatus of one step of a run.

@@ -1,0 +1,231 @@
+package runbook
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/evenkeel/evenkeel/act"
+	"github.com/evenkeel/evenkeel/act/authority"
+	"github.com/evenkeel/evenkeel/declare"
+	"github.com/evenkeel/evenkeel/journal"
+	"github.com/evenkeel/evenkeel/state"
+)
+
+// Start implements act.Runs.
+func (r *Runner) Start(ctx context.Context, now time.Time, who declare.PersonID, s act.StartRun) (act.Run, error) {
+	book := r.o.Runbook(s.Runbook)
+	if book == nil {
+		return act.Run{}, fmt.Errorf("runbook %q: %w", s.Runbook, act.ErrNotFound)
+	}
+	params, err := r.params(book, s.Params)
+	if err != nil {
+		return act.Run{}, err
+	}
+	id := make([]byte, 8)
+	if _, err := rand.Read(id); err != nil {
+		return act.Run{}, fmt.Errorf("cannot name a run: %w", err)
+	}
+	run := act.Run{
+		ID: "r-" + hex.EncodeToString(id), Runbook: book.Name, Title: book.Title, Service: service(book, params), Incident: s.Incident,
+		Objective: book.Verify.Objective, Params: params, Actor: journal.Person(string(who)), Status: act.RunRunning, StartedAt: now,
+	}
+	if run.Objective == "" && s.Incident != 0 {
+		if run.Objective, err = r.o.ObjectiveOf(ctx, s.Incident); err != nil {
+			return act.Run{}, err
+		}
+	}
+	if len(book.Steps) == 0 {
+		return act.Run{}, &act.ConflictError{Why: fmt.Sprintf("runbook %s has no step that runs", book.Name)}
+	}
+	text, err := json.Marshal(params)
+	if err != nil {
+		return act.Run{}, err
+	}
+	err = r.o.DB.Update(ctx, func(tx *state.Tx) error {
+		var other string
+		err := tx.QueryRowContext(ctx, `SELECT id FROM runs WHERE runbook = ? AND service = ? AND status IN ('running','waiting','verifying','rolling-back') LIMIT 1`, run.Runbook, run.Service).Scan(&other)
+		if err == nil {
+			return &act.ConflictError{Why: fmt.Sprintf("runbook %s runs already: %s", run.Runbook, other)}
+		}
+		cause, err := r.cause(ctx, tx, s.Incident)
+		if err != nil {
+			return err
+		}
+		t := fmt.Sprintf("%s started runbook %s", who, run.Title)
+		if run.Fact, err = tx.Record(journal.Fact{At: now, Kind: "run.started", Actor: run.Actor, Cause: cause, Subject: run.Ref(), Refs: refs(&run), Text: t, Data: text}); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `INSERT INTO runs (id, runbook, title, source, service, incident, objective, params, actor, status, started_ms, fact) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)`,
+			run.ID, run.Runbook, run.Title, string(book.Source), run.Service, run.Incident, run.Objective, string(text), run.Actor, run.Status, state.Millis(now), run.Fact); err != nil {
+			return fmt.Errorf("cannot store run: %w", err)
+		}
+		for _, st := range book.Steps {
+			if _, err := tx.ExecContext(ctx, `INSERT INTO run_steps (run, idx, name, language, risk, rollback, status) VALUES (?,?,?,?,?,?,?)`,
+				run.ID, st.Index, st.Name, st.Language, st.Risk, st.Rollback, act.StepPending); err != nil {
+				return fmt.Errorf("cannot store step: %w", err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return act.Run{}, err
+	}
+	r.kick(run.ID)
+	return r.Get(ctx, run.ID)
+}
+
+// cause is the fact that opened the incident, so that the chain goes on.
+func (r *Runner) cause(ctx context.Context, tx *state.Tx, incident int64) (journal.ID, error) {
+	if incident == 0 {
+		return 0, nil
+	}
+	var cause journal.ID
+	if err := tx.QueryRowContext(ctx, `SELECT fact FROM incidents WHERE number = ?`, incident).Scan(&cause); err != nil {
+		return 0, &act.InvalidError{Field: "incident", Got: fmt.Sprint(incident), Want: "the number of an incident"}
+	}
+	return cause, nil
+}
+
+// service is what a run is about: a parameter of that type, else the runbook's first.
+func service(book *declare.Runbook, params map[string]string) declare.ServiceID {
+	for _, p := range book.Params {
+		if p.Type == declare.ParamService && params[p.Name] != "" {
+			return declare.ServiceID(params[p.Name])
+		}
+	}
+	if len(book.Services) > 0 {
+		return book.Services[0]
+	}
+	return ""
+}
+
+// at returns the step, or an error that a person understands.
+func (t *turn) at(i int) (*act.RunStep, error) {
+	if i < 0 || i >= len(t.run.Steps) {
+		return nil, &act.InvalidError{Field: "step", Got: fmt.Sprint(i), Want: fmt.Sprintf("a step from 0 to %d", len(t.run.Steps)-1)}
+	}
+	if t.run.Status.Ended() {
+		return nil, &act.ConflictError{Why: fmt.Sprintf("the run is %s already", t.run.Status)}
+	}
+	return &t.run.Steps[i], nil
+}
+
+// Decide implements act.Runs.
+func (r *Runner) Decide(ctx context.Context, now time.Time, who declare.PersonID, id string, step int, approve bool, hash, reason string) (act.Run, error) {
+	if len(reason) > 2_000 {
+		return act.Run{}, &act.InvalidError{Field: "reason", Want: "at most 2000 characters"}
+	}
+	_, err := r.change(ctx, id, func(t *turn) error {
+		s, err := t.at(step)
+		if err != nil {
+			return err
+		}
+		var open *act.Approval
+		for i := range t.run.Approvals {
+			if a := &t.run.Approvals[i]; a.Step == step && a.Decision == "" {
+				open = a
+			}
+		}
+		if open == nil || s.Status != act.StepWaiting {
+			return &act.ConflictError{Why: fmt.Sprintf("step %s does not wait for an approval", s.Name)}
+		}
+		asked := declare.PersonID(open.RequestedBy.Name())
+		if v := authority.Approve(who, t.r.o.Level(who), s.Risk, asked); v.Answer != authority.Allow && (approve || who != asked) {
+			return &act.DeniedError{Why: v.Why} // whoever asked may withdraw, but not approve
+		}
+		if hash != open.ShownHash || hash != shownHash(s) {
+			return &act.ConflictError{Why: "what was shown is not what would run now: look again"}
+		}
+		open.Decision = "refused"
+		if approve {
+			open.Decision = "approved"
+		}
+		if _, err := t.tx.ExecContext(ctx, `UPDATE approvals SET decision=?, decided_by=?, decided_ms=?, reason=? WHERE id=?`,
+			open.Decision, journal.Person(string(who)), state.Millis(now), reason, open.ID); err != nil {
+			return fmt.Errorf("cannot store the decision: %w", err)
+		}
+		text := fmt.Sprintf("%s %s step %s", who, open.Decision, s.Name)
+		if reason != "" {
+			text += ": " + reason
+		}
+		if !approve {
+			s.Status, s.EndedAt, s.Detail = act.StepRefused, now, fmt.Sprintf("refused by %s: %s", who, reason)
+		} else if t.run.Status == act.RunWaiting {
+			t.status(act.RunRunning, "")
+		}
+		return t.record(now, journal.Person(string(who)), journal.Kind("run.approval."+open.Decision), text)
+	})
+	if err != nil {
+		return act.Run{}, err
+	}
+	r.kick(id)
+	return r.Get(ctx, id)
+}
+
+// Continue implements act.Runs.
+func (r *Runner) Continue(ctx context.Context, now time.Time, who declare.PersonID, id string, step int, retry bool) (act.Run, error) {
+	_, err := r.change(ctx, id, func(t *turn) error {
+		s, err := t.at(step)
+		if err != nil {
+			return err
+		}
+		if s.Status != act.StepInterrupted {
+			return &act.ConflictError{Why: fmt.Sprintf("step %s was not interrupted: it is %s", s.Name, s.Status)}
+		}
+		if v := authority.Run(who, t.r.o.Level(who), s.Risk); v.Answer != authority.Allow {
+			return &act.DeniedError{Why: v.Why}
+		}
+		text := fmt.Sprintf("%s skips step %s, which was interrupted", who, s.Name)
+		s.Status, s.Detail = act.StepSkipped, "skipped by "+string(who)
+		if retry {
+			text = fmt.Sprintf("%s runs step %s again, which was interrupted", who, s.Name)
+			s.Status, s.Detail, s.EndedAt = act.StepPending, "", time.Time{}
+			if t.approved(step) {
+				s.Status = act.StepWaiting
+			}
+		}
+		if t.run.Status == act.RunWaiting {
+			t.status(act.RunRunning, "")
+		}
+		return t.record(now, journal.Person(string(who)), "run.step.decided", text)
+	})
+	if err != nil {
+		return act.Run{}, err
+	}
+	r.kick(id)
+	return r.Get(ctx, id)
+}
+
+// Cancel implements act.Runs. Anybody who is signed in may stop a run: stopping is
+// safer than going on.
+func (r *Runner) Cancel(ctx context.Context, now time.Time, who declare.PersonID, id, reason string) (act.Run, error) {
+	if len(reason) > 2_000 {
+		return act.Run{}, &act.InvalidError{Field: "reason", Want: "at most 2000 characters"}
+	}
+	run, err := r.change(ctx, id, func(t *turn) error {
+		if t.run.Status.Ended() {
+			return &act.ConflictError{Why: fmt.Sprintf("the run is %s already", t.run.Status)}
+		}
+		for i := range t.run.Steps {
+			if s := &t.run.Steps[i]; s.Status == act.StepRunning {
+				s.Status, s.EndedAt, s.Detail = act.StepFailed, now, "stopped: the run was cancelled"
+			}
+		}
+		why := "cancelled by " + string(who)
+		if reason != "" {
+			why += ": " + reason
+		}
+		t.status(act.RunCancelled, why)
+		t.run.EndedAt = now
+		return t.record(now, journal.Person(string(who)), "run.cancelled", why)
+	})
+	if err != nil {
+		return act.Run{}, err
+	}
+	r.stop(id)
+	return run, nil
+}

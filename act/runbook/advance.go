@@ -1,0 +1,218 @@
+package runbook
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/evenkeel/evenkeel/act"
+	"github.com/evenkeel/evenkeel/act/authority"
+	"github.com/evenkeel/evenkeel/declare"
+	"github.com/evenkeel/evenkeel/journal"
+)
+
+const system = journal.Actor("system:act")
+
+// advance does the next thing of a run. more says that there is another.
+func (r *Runner) advance(ctx context.Context, id string) (more bool, err error) {
+	run, err := r.Get(ctx, id)
+	if err != nil {
+		return false, err
+	}
+	switch run.Status {
+	case act.RunRunning, act.RunWaiting:
+		return r.forward(ctx, id, false)
+	case act.RunVerifying:
+		return r.verify(ctx, &run)
+	case act.RunRollingBack:
+		return r.forward(ctx, id, true)
+	}
+	return false, nil
+}
+
+// forward finds the next step to run, of the runbook's or of its rollback's.
+func (r *Runner) forward(ctx context.Context, id string, rollback bool) (more bool, err error) {
+	execute := -1
+	run, err := r.change(ctx, id, func(t *turn) error {
+		if t.run.Status.Ended() || t.run.Status == act.RunVerifying || (t.run.Status == act.RunRollingBack) != rollback {
+			return nil
+		}
+		now := time.Now()
+		for i := range t.run.Steps {
+			s := &t.run.Steps[i]
+			if s.Rollback != rollback {
+				continue
+			}
+			switch s.Status {
+			case act.StepDone, act.StepSkipped:
+				continue
+			case act.StepFailed, act.StepRefused:
+				return t.fail(now, fmt.Sprintf("step %s: %s", s.Name, s.Detail))
+			case act.StepInterrupted, act.StepRunning:
+				return nil // a person decides; or another goroutine is at it
+			}
+			allowed, err := t.allowed(now, i)
+			if err != nil || !allowed {
+				return err
+			}
+			execute = i
+			s.Status, s.Attempt, s.StartedAt, s.EndedAt, s.Output, s.Detail = act.StepRunning, s.Attempt+1, now, time.Time{}, "", ""
+			t.status(act.RunRunning, "")
+			if rollback {
+				t.status(act.RunRollingBack, t.run.Reason)
+			}
+			return t.record(now, t.run.Actor, "run.step.started", fmt.Sprintf("step %s started", s.Name))
+		}
+		if rollback {
+			return t.end(now, act.RunRolledBack, t.run.Reason)
+		}
+		return t.finish(now)
+	})
+	if err != nil {
+		return false, err
+	}
+	if execute < 0 {
+		return !run.Status.Ended() && (run.Status == act.RunVerifying || run.Status == act.RunRollingBack && !rollback), nil
+	}
+	if err := r.announce(ctx, &run, execute); err != nil {
+		return false, err
+	}
+	result := r.execute(ctx, &run, execute)
+	if ctx.Err() != nil {
+		return false, nil // cancelled, which is stored already, or the server stops: recover sees it
+	}
+	_, err = r.change(ctx, id, func(t *turn) error {
+		s := &t.run.Steps[execute]
+		if s.Status != act.StepRunning {
+			return nil // cancelled meanwhile
+		}
+		now := time.Now()
+		s.Status, s.Output, s.Detail, s.EndedAt = act.StepDone, result.output, result.detail, now
+		if !result.ok {
+			s.Status = act.StepFailed
+		}
+		return t.record(now, system, "run.step.finished", fmt.Sprintf("step %s %s: %s", s.Name, s.Status, result.detail))
+	})
+	return true, err
+}
+
+// allowed asks authority, and for an approval where one is needed. The level is that of
+// now, not that of when the run began.
+func (t *turn) allowed(now time.Time, i int) (bool, error) {
+	s := &t.run.Steps[i]
+	who := declare.PersonID(t.run.Actor.Name())
+	verdict := authority.Run(who, t.r.o.Level(who), s.Risk)
+	if verdict.Answer == authority.Allow || t.approved(i) {
+		return true, nil
+	}
+	if s.Rollback && s.Risk.Rank() <= t.granted().Rank() {
+		// Undoing is granted with the doing: whoever approved a step of this risk has
+		// seen the runbook with its rollback, and waiting would prolong the harm.
+		return true, nil
+	}
+	if s.Status == act.StepWaiting {
+		return false, nil // asked already
+	}
+	s.Status = act.StepWaiting
+	shown := shownHash(s)
+	if _, err := t.tx.ExecContext(t.ctx, `INSERT INTO approvals (run, step, risk, shown_hash, requested_by, requested_ms) VALUES (?,?,?,?,?,?)`,
+		t.run.ID, i, s.Risk, shown, t.run.Actor, now.UnixMilli()); err != nil {
+		return false, fmt.Errorf("cannot ask for an approval: %w", err)
+	}
+	if t.run.Status != act.RunRollingBack {
+		t.status(act.RunWaiting, fmt.Sprintf("step %s waits for an approval: %s", s.Name, verdict.Why))
+	}
+	return false, t.record(now, t.run.Actor, "run.approval.requested", fmt.Sprintf("approval asked for step %s: %s", s.Name, verdict.Why))
+}
+
+// approved says whether the step, as it is shown now, has its approval.
+func (t *turn) approved(i int) bool {
+	for _, a := range t.run.Approvals {
+		if a.Step == i && a.Decision == "approved" && a.ShownHash == shownHash(&t.run.Steps[i]) {
+			return true
+		}
+	}
+	return false
+}
+
+// granted is the highest risk that somebody has approved in this run.
+func (t *turn) granted() declare.Risk {
+	out := declare.RiskNone
+	for _, a := range t.run.Approvals {
+		if a.Decision == "approved" && a.Risk.Rank() > out.Rank() {
+			out = a.Risk
+		}
+	}
+	return out
+}
+
+// finish follows the last step.
+func (t *turn) finish(now time.Time) error {
+	if t.run.Objective != "" {
+		t.status(act.RunVerifying, fmt.Sprintf("waits for %s to be met again", t.run.Objective))
+		t.run.VerifyBy = now.Add(t.source().Verify.Within)
+		return t.record(now, system, "run.verifying", fmt.Sprintf("every step is done; waiting until %s for %s to be met again", t.run.VerifyBy.UTC().Format("15:04:05"), t.run.Objective))
+	}
+	for i := len(t.run.Steps) - 1; i >= 0; i-- {
+		if s := t.run.Steps[i]; !s.Rollback {
+			if s.Language == "promql" && t.step(i).Expect != "" && s.Status == act.StepDone {
+				return t.end(now, act.RunVerified, fmt.Sprintf("step %s holds: %s", s.Name, s.Detail))
+			}
+			break
+		}
+	}
+	return t.end(now, act.RunDone, "every step is done; there was no objective to verify it by")
+}
+
+// fail goes to the rollback where there is one and something may have been changed.
+func (t *turn) fail(now time.Time, why string) error {
+	if t.run.Status == act.RunRollingBack {
+		return t.end(now, act.RunFailed, "the rollback failed: "+why)
+	}
+	changed, undo := false, false
+	for _, s := range t.run.Steps {
+		changed = changed || (!s.Rollback && s.Language != "promql" && s.Attempt > 0)
+		undo = undo || s.Rollback
+	}
+	if changed && undo {
+		t.status(act.RunRollingBack, why)
+		return t.record(now, system, "run.rolling-back", "rolling back: "+why)
+	}
+	return t.end(now, act.RunFailed, why)
+}
+
+// end ends the run and its change.
+func (t *turn) end(now time.Time, s act.RunStatus, why string) error {
+	t.status(s, why)
+	t.run.EndedAt = now
+	kind := journal.Kind("run." + string(s))
+	return t.record(now, system, kind, fmt.Sprintf("run of %s %s: %s", t.run.Runbook, s, why))
+}
+
+// verify asks whether the objective is met again, until it is or time is up.
+func (r *Runner) verify(ctx context.Context, run *act.Run) (more bool, err error) {
+	recovered, why, err := r.o.Verify(ctx, run.Objective, run.StartedAt)
+	if err != nil {
+		if ctx.Err() != nil {
+			return false, nil
+		}
+		recovered, why = false, "cannot tell: "+err.Error()
+	}
+	now := time.Now()
+	if !recovered && now.Before(run.VerifyBy) {
+		if wait(ctx, poll) != nil {
+			return false, nil
+		}
+		return true, nil
+	}
+	next, err := r.change(ctx, run.ID, func(t *turn) error {
+		if t.run.Status != act.RunVerifying {
+			return nil
+		}
+		if recovered {
+			return t.end(now, act.RunVerified, why)
+		}
+		return t.fail(now, fmt.Sprintf("%s is not met again after %s: %s", run.Objective, t.source().Verify.Within, why))
+	})
+	return next.Status == act.RunRollingBack, err
+}

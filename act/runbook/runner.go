@@ -1,0 +1,204 @@
+package runbook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/evenkeel/evenkeel/act"
+	"github.com/evenkeel/evenkeel/declare"
+	"github.com/evenkeel/evenkeel/state"
+)
+
+// Value is one element of a query's result.
+type Value struct {
+	Labels string
+	Value  float64
+}
+
+// Options of a Runner. Functions are required unless they say otherwise.
+type Options struct {
+	DB      *state.DB
+	Logger  *slog.Logger
+	Changes act.Changes
+	// Runbook returns the runbook of a name, or nil.
+	Runbook func(name string) *declare.Runbook
+	// Level is the level of a person now.
+	Level func(declare.PersonID) declare.Level
+	// KnownService says whether the catalogue has a service.
+	KnownService func(declare.ServiceID) bool
+	// ObjectiveOf is the objective that paged an incident, "" for none.
+	ObjectiveOf func(ctx context.Context, incident int64) (declare.ObjectiveName, error)
+	// Query evaluates PromQL.
+	Query func(ctx context.Context, expr string, at time.Time) ([]Value, error)
+	// Verify says whether an objective is met again, and why it thinks so.
+	Verify func(ctx context.Context, o declare.ObjectiveName, since time.Time) (recovered bool, why string, err error)
+	// Transport is for http steps; nil for the network.
+	Transport http.RoundTripper
+	// OutputLimit is the most that is kept of a step's output; default 64 KiB.
+	OutputLimit int
+}
+
+// Runner implements act.Runs.
+type Runner struct {
+	o      Options
+	client *http.Client
+
+	mu      sync.Mutex // guards what follows
+	ctx     context.Context
+	working map[string]context.CancelFunc // runs that a goroutine drives
+	again   map[string]bool               // runs that were kicked meanwhile
+	wg      sync.WaitGroup
+}
+
+var _ act.Runs = (*Runner)(nil)
+
+// poll is how often a waiting query or a verification is asked again.
+const poll = time.Second
+
+// New returns a runner. Run drives the runs.
+func New(o Options) *Runner {
+	if o.OutputLimit == 0 {
+		o.OutputLimit = 64 << 10
+	}
+	if o.Transport == nil {
+		o.Transport = http.DefaultTransport
+	}
+	return &Runner{
+		o: o, working: map[string]context.CancelFunc{}, again: map[string]bool{},
+		client: &http.Client{Transport: o.Transport, CheckRedirect: func(req *http.Request, via []*http.Request) error {
+			if len(via) > 5 || req.URL.Host != via[0].URL.Host {
+				return http.ErrUseLastResponse // the runbook names the server, nobody else does
+			}
+			return nil
+		}},
+	}
+}
+
+// Run drives the runs that are not ended, those of before a restart too, until ctx
+// ends. Children of steps in progress are killed then.
+func (r *Runner) Run(ctx context.Context) error {
+	if err := r.recover(ctx); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	r.ctx = ctx
+	r.mu.Unlock()
+	runs, err := r.List(ctx, act.RunFilter{Active: true, Limit: 10_000})
+	if err != nil {
+		return err
+	}
+	for _, run := range runs {
+		r.kick(run.ID)
+	}
+	<-ctx.Done()
+	r.mu.Lock()
+	r.ctx = nil // no new ones
+	r.mu.Unlock()
+	r.wg.Wait()
+	return nil
+}
+
+// recover finds steps that the server died in the middle of.
+func (r *Runner) recover(ctx context.Context) error {
+	runs, err := r.List(ctx, act.RunFilter{Active: true, Limit: 10_000})
+	if err != nil {
+		return err
+	}
+	for _, summary := range runs {
+		_, err := r.change(ctx, summary.ID, func(t *turn) error {
+			for i := range t.run.Steps {
+				s := &t.run.Steps[i]
+				if s.Status != act.StepRunning {
+					continue
+				}
+				if t.step(i).Retry {
+					s.Status = act.StepPending
+					if t.approved(i) {
+						s.Status = act.StepWaiting // with its approval, it runs at once
+					}
+					return t.record(time.Now(), system, "run.step.interrupted", fmt.Sprintf("step %s was interrupted by a restart; it may run again, and does", s.Name))
+				}
+				s.Status, s.EndedAt = act.StepInterrupted, time.Now()
+				s.Detail = "the server stopped in the middle; look whether it has happened, then retry or skip it"
+				t.status(act.RunWaiting, fmt.Sprintf("step %s was interrupted: retry it, or skip it", s.Name))
+				return t.record(time.Now(), system, "run.step.interrupted", fmt.Sprintf("step %s was interrupted by a restart", s.Name))
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("cannot recover run %q: %w", summary.ID, err)
+		}
+	}
+	return nil
+}
+
+// kick makes sure that a goroutine looks at a run.
+func (r *Runner) kick(id string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ctx == nil {
+		return // Run finds it in the database
+	}
+	if _, busy := r.working[id]; busy {
+		r.again[id] = true
+		return
+	}
+	ctx, cancel := context.WithCancel(r.ctx)
+	r.working[id] = cancel
+	r.wg.Go(func() { r.drive(ctx, id) })
+}
+
+// drive takes a run as far as it goes without a person.
+func (r *Runner) drive(ctx context.Context, id string) {
+	for {
+		more, err := r.advance(ctx, id)
+		if err != nil && ctx.Err() == nil {
+			r.o.Logger.Error("cannot drive a run", "run", id, "err", err)
+			select { // the database may come back
+			case <-time.After(5 * time.Second):
+				more = true
+			case <-ctx.Done():
+			}
+		}
+		if ctx.Err() == nil && more {
+			continue
+		}
+		r.mu.Lock()
+		if r.again[id] && ctx.Err() == nil {
+			delete(r.again, id)
+			r.mu.Unlock()
+			continue
+		}
+		delete(r.again, id)
+		r.working[id]()
+		delete(r.working, id)
+		r.mu.Unlock()
+		return
+	}
+}
+
+// stop ends what a run is doing now.
+func (r *Runner) stop(id string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if cancel := r.working[id]; cancel != nil {
+		cancel()
+	}
+}
+
+// wait sleeps, unless the context ends.
+func wait(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return errors.New("interrupted")
+	}
+}
