@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
 
+	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/observe"
 	"github.com/evenkeel/evenkeel/observe/metrics"
 )
@@ -41,6 +42,13 @@ func TestMain(m *testing.M) {
 
 const writerSeries = 50
 
+// many are settings under which the writer is refused nothing for being too much.
+func many() declare.Settings {
+	s := settings()
+	s.Limits.ActiveSeries = 1_000_000
+	return s
+}
+
 // write commits batch after batch until it is killed, or the store fails.
 func write(dir string) {
 	if quota, err := strconv.ParseUint(os.Getenv(writerQuota), 10, 64); err == nil {
@@ -50,7 +58,7 @@ func write(dir string) {
 			panic(err)
 		}
 	}
-	store, _ := open(failing{}, dir, settings())
+	store, _ := open(failing{}, dir, many())
 	door := store.Guarded("test", true)
 	round := os.Getenv(writerRound)
 	for t := time.Now().UnixMilli(); ; t++ {
@@ -137,7 +145,7 @@ func writer(t *testing.T, dir string, round int, quota string, acked map[string]
 
 func verify(t *testing.T, dir string, acked map[string]map[int64]float64) {
 	t.Helper()
-	store, _ := open(t, dir, settings())
+	store, _ := open(t, dir, many())
 	defer store.Close()
 	stored := read(t, store, "written")
 	samples, missing := 0, 0

@@ -67,7 +67,7 @@ func Open(o Options) (*Store, error) {
 	}
 	s := &Store{
 		disk: disk{dir: dir, reserve: o.Reserve},
-		DB: db, now: time.Now, retention: o.Settings.Metrics.Retention, window: o.Settings.Metrics.OutOfOrder,
+		DB:   db, now: time.Now, retention: o.Settings.Metrics.Retention, window: o.Settings.Metrics.OutOfOrder,
 		samples: promauto.With(o.Registerer).NewCounterVec(prometheus.CounterOpts{
 			Name: "evenkeel_observe_samples_total", Help: "Samples accepted, by receiver.",
 		}, []string{"receiver"}),
