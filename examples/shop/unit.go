@@ -81,10 +81,12 @@ func (u *unit) replace(ctx context.Context, s *Shop, version string, flags map[s
 			_ = old.cmd.Process.Kill() // stuck; it may exit just now
 			<-old.exited
 		}
-		s.parts.Go(func() { old.stop(drainWithin) })
 	}
 	if err = next.serve(); err == nil {
 		err = s.healthy(ctx, next)
+	}
+	if old != nil {
+		old.stop(drainWithin) // whoever is told that it is done meets the new version only
 	}
 	if err == nil {
 		u.settle(s, next, flags)
