@@ -1,0 +1,89 @@
+package api
+
+import (
+	"time"
+
+	"github.com/evenkeel/evenkeel/act"
+	"github.com/evenkeel/evenkeel/declare"
+)
+
+type changeQuery struct {
+	Service declare.ServiceID `query:"service"`
+	Kind    act.ChangeKind    `query:"kind"`
+	From    time.Time         `query:"from" doc:"Started then or later."`
+	To      time.Time         `query:"to" doc:"Started before then."`
+	Text    string            `query:"text" doc:"A part of the summary."`
+	page
+}
+
+func (s *server) changes(c *call, q changeQuery) (List[act.Change], error) {
+	found, err := s.Changes.List(c.Context(), act.ChangeFilter{
+		Service: q.Service, Kind: q.Kind, From: q.From, To: q.To, Text: q.Text, Limit: q.limit() + 1, Offset: q.Offset,
+	})
+	return cutList(q.page, found), err
+}
+
+func (s *server) change(c *call, _ none) (act.Change, error) {
+	return s.Changes.Get(c.Context(), c.PathValue("change"))
+}
+
+// NewChange is a change to put on record.
+type NewChange struct {
+	ID        string            `json:"id,omitempty" doc:"Your own, so that sending it twice records it once; made here when absent."`
+	Kind      act.ChangeKind    `json:"kind" doc:"deploy, rollback, config, infrastructure, flag, scale, patch, network or another lower-case word."`
+	Summary   string            `json:"summary,omitempty" doc:"One line; made from kind, service and versions when absent."`
+	Service   declare.ServiceID `json:"service,omitempty"`
+	Resources []string          `json:"resources,omitempty"`
+	Actor     string            `json:"actor,omitempty" doc:"Who changed it; you when absent."`
+	Source    string            `json:"source,omitempty" doc:"Where it was learned; api when absent."`
+	From      string            `json:"from,omitempty" doc:"The version before."`
+	To        string            `json:"to,omitempty" doc:"The version after."`
+	URL       string            `json:"url,omitempty"`
+	Labels    map[string]string `json:"labels,omitempty"`
+	Verdict   string            `json:"verdict,omitempty" doc:"verified, failed or rolled-back, once it is known."`
+	StartedAt time.Time         `json:"started_at,omitzero" doc:"Now when absent."`
+	EndedAt   time.Time         `json:"ended_at,omitzero"`
+}
+
+func (s *server) recordChange(c *call, in NewChange) (act.Change, error) {
+	ch := act.Change{
+		ID: in.ID, Kind: in.Kind, Summary: in.Summary, Service: in.Service, Resources: in.Resources, Actor: in.Actor,
+		Source: in.Source, From: in.From, To: in.To, URL: in.URL, Labels: in.Labels, Verdict: in.Verdict,
+		StartedAt: in.StartedAt, EndedAt: in.EndedAt,
+	}
+	if ch.Actor == "" {
+		ch.Actor = string(c.me.Person)
+	}
+	if ch.Source == "" {
+		ch.Source = "api"
+	}
+	if ch.StartedAt.IsZero() {
+		ch.StartedAt = c.now.UTC()
+		// The same change sent again must be the same change: it began when it was
+		// first recorded.
+		if ch.ID != "" {
+			if was, err := s.Changes.Get(c.Context(), ch.ID); err == nil {
+				ch.StartedAt = was.StartedAt
+			}
+		}
+	}
+	if ch.Summary == "" {
+		ch.Summary = summary(ch)
+	}
+	return s.Changes.Record(c.Context(), c.now, c.me.Actor(), ch)
+}
+
+// summary says a change in one line.
+func summary(ch act.Change) string {
+	out := string(ch.Kind)
+	if ch.Service != "" {
+		out += " of " + string(ch.Service)
+	}
+	switch {
+	case ch.From != "" && ch.To != "":
+		out += " from " + ch.From + " to " + ch.To
+	case ch.To != "":
+		out += " to " + ch.To
+	}
+	return out
+}

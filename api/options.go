@@ -1,0 +1,111 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/prometheus/prometheus/promql"
+
+	"github.com/evenkeel/evenkeel/act"
+	"github.com/evenkeel/evenkeel/declare"
+	"github.com/evenkeel/evenkeel/detect"
+	"github.com/evenkeel/evenkeel/journal"
+	"github.com/evenkeel/evenkeel/learn"
+	"github.com/evenkeel/evenkeel/respond"
+)
+
+// Options are the parts that the API serves. All are required but those that say
+// otherwise.
+type Options struct {
+	// Workspace returns the workspace in use; it MUST NOT return nil.
+	Workspace func() *declare.Workspace
+	// WorkspaceProblems returns what is wrong with the folder as it was last looked
+	// at, and when that was. Errors among them mean that it is not the one in use.
+	WorkspaceProblems func() (declare.Problems, time.Time)
+
+	Journal   journal.Reader
+	Findings  Findings
+	Incidents respond.Incidents
+	Changes   act.Changes
+	Runs      act.Runs
+	Reviews   learn.Reviews
+	Silences  Silences
+	Accounts  Accounts
+
+	// Query answers an instant query, as evaluate.Engine does.
+	Query func(ctx context.Context, expr string, at time.Time) (promql.Vector, error)
+	// URL makes a link to a path of the pages. Optional: the path alone.
+	URL func(path string) string
+	// Stores reports on what keeps the data. Optional.
+	Stores func(ctx context.Context) []Store
+
+	Started time.Time        // when the program was started
+	Now     func() time.Time // optional: time.Now
+	Logger  *slog.Logger     // optional: slog.Default
+	Version string           // optional
+	// Closing, when closed, ends the event streams, so that a graceful shutdown
+	// does not wait for them. Optional.
+	Closing <-chan struct{}
+}
+
+// Findings is what the API reads of the book of findings.
+type Findings interface {
+	List(ctx context.Context, f detect.Filter) (found []detect.Finding, total int, err error)
+	Get(ctx context.Context, id int64) (detect.Finding, error)
+}
+
+// Silences is what the API does with silences.
+type Silences interface {
+	// List returns all, expired ones that are still kept among them.
+	List(ctx context.Context) ([]Silence, error)
+	// Add MUST return an *act.InvalidError for matchers that cannot be read. It takes
+	// matchers, comment and times from s, and the author from actor.
+	Add(ctx context.Context, now time.Time, actor journal.Actor, s Silence) (id string, err error)
+	// Expire MUST return act.ErrNotFound for a silence that is not there.
+	Expire(ctx context.Context, now time.Time, actor journal.Actor, id string) error
+}
+
+// Accounts is who may come in. Secrets that it returns are shown once.
+type Accounts interface {
+	Tokens(ctx context.Context, person declare.PersonID) ([]Token, error)
+	CreateToken(ctx context.Context, now time.Time, actor journal.Actor, person declare.PersonID, name string, expires time.Time) (secret string, err error)
+	// RevokeToken MUST return act.ErrNotFound for a token that the person does not have.
+	RevokeToken(ctx context.Context, now time.Time, actor journal.Actor, person declare.PersonID, id string) error
+	// Invite makes a one-time link's secret.
+	Invite(ctx context.Context, now time.Time, actor journal.Actor, person declare.PersonID, admin bool) (secret string, expires time.Time, err error)
+}
+
+// check names the first part that is missing, and fills in what is optional.
+func (o *Options) check() error {
+	for _, part := range []struct {
+		name    string
+		missing bool
+	}{
+		{"Workspace", o.Workspace == nil}, {"WorkspaceProblems", o.WorkspaceProblems == nil},
+		{"Journal", o.Journal == nil}, {"Findings", o.Findings == nil}, {"Incidents", o.Incidents == nil},
+		{"Changes", o.Changes == nil}, {"Runs", o.Runs == nil}, {"Reviews", o.Reviews == nil},
+		{"Silences", o.Silences == nil}, {"Accounts", o.Accounts == nil}, {"Query", o.Query == nil},
+	} {
+		if part.missing {
+			return errors.New("cannot make the API: expected Options." + part.name)
+		}
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Started.IsZero() {
+		o.Started = o.Now()
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.URL == nil {
+		o.URL = func(path string) string { return path }
+	}
+	if o.Stores == nil {
+		o.Stores = func(context.Context) []Store { return nil }
+	}
+	return nil
+}
