@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 
 	"github.com/prometheus/prometheus/model/exemplar"
 	"github.com/prometheus/prometheus/model/histogram"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
+	"github.com/prometheus/prometheus/tsdb"
 
 	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/observe"
@@ -41,6 +43,20 @@ type Guard struct {
 
 // Accepted is how many samples of this batch were accepted so far.
 func (g *Guard) Accepted() int { return g.accepted }
+
+// Newest is the time, in Unix milliseconds, after which a sample is from the future.
+func (g *Guard) Newest() int64 { return g.newest }
+
+// Oldest is a time, in Unix milliseconds, before which the store takes no sample of any
+// series.
+func (g *Guard) Oldest() int64 {
+	newest := g.door.store.Head().MaxTime()
+	if newest == math.MinInt64 {
+		return g.oldest // the store is empty
+	}
+	// A series that is new may start half a block before the newest sample of all.
+	return max(g.oldest, newest-max(g.window, tsdb.DefaultBlockDuration/2))
+}
 
 // Refused is how many were refused, and the first few of why.
 func (g *Guard) Refused() (int, []*observe.Refusal) { return g.refused, g.refusals }

@@ -73,10 +73,9 @@ func (r *Receiver) export(ctx context.Context, md pmetric.Metrics) (pmetricotlp.
 		return resp, nil
 	}
 	guard := r.door.Begin(ctx)
-	if n := dropDeltas(md); n > 0 {
-		refusal := &observe.Refusal{Reason: "delta", Got: "delta temporality", Want: "cumulative: set OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=cumulative"}
-		r.store.RefusedMany(receiver, refusal.Reason, n)
-		refuse(int64(n), fmt.Sprintf("%d data points: %v", n, refusal))
+	for reason, p := range prune(md, guard.Oldest(), guard.Newest()) {
+		r.store.RefusedMany(receiver, reason, p.points)
+		refuse(int64(p.points), fmt.Sprintf("%d data points: %v", p.points, p.refusal))
 	}
 	convErr := r.convert(ctx, guard, md)
 	if ctx.Err() != nil {
@@ -123,33 +122,4 @@ func texts(why []*observe.Refusal) string {
 		}
 	}
 	return strings.Join(lines, "; ")
-}
-
-// dropDeltas removes what has delta temporality and says how many points that were.
-func dropDeltas(md pmetric.Metrics) int {
-	dropped := 0
-	for _, rm := range md.ResourceMetrics().All() {
-		for _, sm := range rm.ScopeMetrics().All() {
-			sm.Metrics().RemoveIf(func(m pmetric.Metric) bool {
-				n := 0
-				switch m.Type() {
-				case pmetric.MetricTypeSum:
-					if m.Sum().AggregationTemporality() == pmetric.AggregationTemporalityDelta {
-						n = m.Sum().DataPoints().Len()
-					}
-				case pmetric.MetricTypeHistogram:
-					if m.Histogram().AggregationTemporality() == pmetric.AggregationTemporalityDelta {
-						n = m.Histogram().DataPoints().Len()
-					}
-				case pmetric.MetricTypeExponentialHistogram:
-					if m.ExponentialHistogram().AggregationTemporality() == pmetric.AggregationTemporalityDelta {
-						n = m.ExponentialHistogram().DataPoints().Len()
-					}
-				}
-				dropped += n
-				return n > 0
-			})
-		}
-	}
-	return dropped
 }
