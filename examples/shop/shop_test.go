@@ -204,11 +204,12 @@ func TestLeakGrowsAndStopsAtItsBound(t *testing.T) {
 	eventually(t, 20*time.Second, "memory grows by most of the bound", func() bool { return resident() > before+bound*3/4 })
 	const fills = bound / (receiptSide * receiptSide * 4)
 	eventually(t, 20*time.Second, "more orders than fit", func() bool { return placed() > 1.5*fills })
-	if got := resident(); got > before+3*bound {
-		t.Errorf("%.0f MB resident, from %.0f MB: expected it to be held near %d MB more", got/1e6, before/1e6, bound>>20)
+	// The heap, garbage included: what is resident besides depends on how it was built.
+	if got := sum(scrape(t, s, checkoutName), "go_memstats_heap_alloc_bytes"); got > 3.5*bound {
+		t.Errorf("%.0f MB on the heap, expected it to be held near %d MB", got/1e6, bound>>20)
 	}
 	mustDo(t)(s.End("memory-leak", "ci"))
-	if got := resident(); got > before+bound/2 {
+	if got := resident(); got > before+bound {
 		t.Errorf("%.0f MB resident after the rollback, expected about %.0f", got/1e6, before/1e6)
 	}
 }
