@@ -1,11 +1,13 @@
 package api
 
 import (
+	"strings"
 	"time"
 
 	"github.com/prometheus/common/model"
 
 	"github.com/evenkeel/evenkeel/act"
+	"github.com/evenkeel/evenkeel/act/account"
 	"github.com/evenkeel/evenkeel/declare"
 )
 
@@ -29,16 +31,6 @@ func (s *server) whoami(c *call, _ none) (Me, error) {
 	return out, nil
 }
 
-// Token lets a program act in a person's name. Its secret is not in it.
-type Token struct {
-	ID       string           `json:"id"`
-	Person   declare.PersonID `json:"person"`
-	Name     string           `json:"name"`
-	Created  time.Time        `json:"created_at"`
-	Expires  time.Time        `json:"expires_at,omitzero" doc:"Absent: never."`
-	LastUsed time.Time        `json:"last_used_at,omitzero" doc:"Absent: never."`
-}
-
 type tokenQuery struct {
 	Person declare.PersonID `query:"person" doc:"Whose; yours when absent. Those of others are for administrators."`
 }
@@ -49,37 +41,31 @@ func whose(c *call, person declare.PersonID) (declare.PersonID, error) {
 		return c.me.Person, nil
 	}
 	if !c.me.Admin {
-		return "", &act.DeniedError{Why: "only an administrator may see or make the tokens of somebody else"}
+		return "", &act.DeniedError{Why: "only an administrator sees or makes the tokens of somebody else"}
 	}
 	return person, nil
 }
 
-func (s *server) tokens(c *call, q tokenQuery) (List[Token], error) {
+func (s *server) tokens(c *call, q tokenQuery) (List[account.Token], error) {
 	person, err := whose(c, q.Person)
 	if err != nil {
-		return List[Token]{}, err
+		return List[account.Token]{}, err
 	}
 	found, err := s.Accounts.Tokens(c.Context(), person)
-	for i := range found {
-		found[i].Person = person
-	}
 	return listOf(found), err
 }
 
 // NewToken asks for a token.
 type NewToken struct {
-	Name    string           `json:"name" doc:"What it is for."`
-	Person  declare.PersonID `json:"person,omitempty" doc:"In whose name it acts; yours when absent."`
-	Expires time.Time        `json:"expires_at,omitzero"`
-	For     string           `json:"duration,omitempty" doc:"As 90d; never ends when this and expires_at are absent."`
+	Note     string           `json:"note" doc:"What it is for."`
+	Person   declare.PersonID `json:"person,omitempty" doc:"As whom it acts; you when absent. Another person is for administrators."`
+	Duration string           `json:"duration,omitempty" doc:"How long it lives, as 90d; until it is revoked when absent."`
 }
 
-// TokenSecret is a new token with its secret, which is shown this once.
+// TokenSecret is a new token with its secret.
 type TokenSecret struct {
-	Secret  string           `json:"secret" doc:"Send it as Authorization: Bearer. It is shown this once."`
-	Person  declare.PersonID `json:"person"`
-	Name    string           `json:"name"`
-	Expires time.Time        `json:"expires_at,omitzero"`
+	account.Token
+	Secret string `json:"secret" doc:"Send it as Authorization: Bearer. It is shown this once."`
 }
 
 func (s *server) createToken(c *call, in NewToken) (TokenSecret, error) {
@@ -87,30 +73,22 @@ func (s *server) createToken(c *call, in NewToken) (TokenSecret, error) {
 	if err != nil {
 		return TokenSecret{}, err
 	}
-	if in.Name == "" || len(in.Name) > 200 {
-		return TokenSecret{}, invalid("name", in.Name, "what the token is for, in at most 200 bytes")
+	if strings.TrimSpace(in.Note) == "" {
+		return TokenSecret{}, invalid("note", in.Note, "what the token is for")
 	}
-	if in.For != "" {
-		d, err := model.ParseDuration(in.For)
-		if err != nil || d <= 0 || !in.Expires.IsZero() {
-			return TokenSecret{}, invalid("duration", in.For, "a time as 90d, without expires_at")
+	var life model.Duration
+	if in.Duration != "" {
+		if life, err = model.ParseDuration(in.Duration); err != nil || life <= 0 {
+			return TokenSecret{}, invalid("duration", in.Duration, "a time as 12h or 90d")
 		}
-		in.Expires = c.now.Add(time.Duration(d))
 	}
-	if !in.Expires.IsZero() && !in.Expires.After(c.now) {
-		return TokenSecret{}, invalid("expires_at", in.Expires.Format(time.RFC3339), "a time to come")
-	}
-	secret, err := s.Accounts.CreateToken(c.Context(), c.now, c.me.Actor(), person, in.Name, in.Expires.UTC())
-	return TokenSecret{Secret: secret, Person: person, Name: in.Name, Expires: in.Expires.UTC()}, err
+	secret, t, err := s.Accounts.CreateToken(c.Context(), c.now, c.me.Actor(), person, in.Note, time.Duration(life))
+	return TokenSecret{Token: t, Secret: secret}, err
 }
 
-// revokeToken ends a token of the person's own; an administrator may end anybody's.
-func (s *server) revokeToken(c *call, q tokenQuery) (none, error) {
-	person, err := whose(c, q.Person)
-	if err != nil {
-		return none{}, err
-	}
-	return none{}, s.Accounts.RevokeToken(c.Context(), c.now, c.me.Actor(), person, c.PathValue("token"))
+// revokeToken ends a token of one's own; an administrator may end anybody's.
+func (s *server) revokeToken(c *call, _ none) (none, error) {
+	return none{}, s.Accounts.RevokeToken(c.Context(), c.now, c.me, c.PathValue("token"))
 }
 
 // NewInvitation asks for a one-time link.
@@ -132,6 +110,6 @@ func (s *server) invite(c *call, in NewInvitation) (Invitation, error) {
 	if ws.Person(in.Person) == nil {
 		return Invitation{}, invalid("person", string(in.Person), "somebody of the catalog")
 	}
-	secret, expires, err := s.Accounts.Invite(c.Context(), c.now, c.me.Actor(), in.Person, in.Admin)
-	return Invitation{URL: s.URL("/invite/" + secret), Person: in.Person, Admin: in.Admin, Expires: expires.UTC()}, err
+	secret, err := s.Accounts.Invite(c.Context(), c.now, c.me.Actor(), in.Person, in.Admin)
+	return Invitation{URL: s.URL("/invite/" + secret), Person: in.Person, Admin: in.Admin, Expires: c.now.Add(account.InvitationLife).UTC()}, err
 }

@@ -9,11 +9,13 @@ import (
 	"github.com/prometheus/prometheus/promql"
 
 	"github.com/evenkeel/evenkeel/act"
+	"github.com/evenkeel/evenkeel/act/account"
 	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/detect"
 	"github.com/evenkeel/evenkeel/journal"
 	"github.com/evenkeel/evenkeel/learn"
 	"github.com/evenkeel/evenkeel/respond"
+	"github.com/evenkeel/evenkeel/respond/alert"
 )
 
 // Options are the parts that the API serves. All are required but those that say
@@ -56,25 +58,26 @@ type Findings interface {
 	Get(ctx context.Context, id int64) (detect.Finding, error)
 }
 
-// Silences is what the API does with silences.
+// Silences is what the API does with silences; *alert.Pipeline is one.
 type Silences interface {
-	// List returns all, expired ones that are still kept among them.
-	List(ctx context.Context) ([]Silence, error)
-	// Add MUST return an *act.InvalidError for matchers that cannot be read. It takes
-	// matchers, comment and times from s, and the author from actor.
-	Add(ctx context.Context, now time.Time, actor journal.Actor, s Silence) (id string, err error)
-	// Expire MUST return act.ErrNotFound for a silence that is not there.
-	Expire(ctx context.Context, now time.Time, actor journal.Actor, id string) error
+	// Silences returns all, expired ones that are still kept among them.
+	Silences(ctx context.Context) ([]alert.Silence, error)
+	// AddSilence MUST return an *act.InvalidError for matchers that cannot be read.
+	AddSilence(ctx context.Context, now time.Time, actor journal.Actor, matchers []string, d time.Duration, comment string) (alert.Silence, error)
+	// ExpireSilence MUST return respond.ErrNotFound for a silence that is not there.
+	ExpireSilence(ctx context.Context, now time.Time, actor journal.Actor, id string) error
 }
 
-// Accounts is who may come in. Secrets that it returns are shown once.
+// Accounts is who may come in; *account.Book is one. Secrets that it returns are
+// shown once.
 type Accounts interface {
-	Tokens(ctx context.Context, person declare.PersonID) ([]Token, error)
-	CreateToken(ctx context.Context, now time.Time, actor journal.Actor, person declare.PersonID, name string, expires time.Time) (secret string, err error)
-	// RevokeToken MUST return act.ErrNotFound for a token that the person does not have.
-	RevokeToken(ctx context.Context, now time.Time, actor journal.Actor, person declare.PersonID, id string) error
-	// Invite makes a one-time link's secret.
-	Invite(ctx context.Context, now time.Time, actor journal.Actor, person declare.PersonID, admin bool) (secret string, expires time.Time, err error)
+	Tokens(ctx context.Context, person declare.PersonID) ([]account.Token, error)
+	CreateToken(ctx context.Context, now time.Time, actor journal.Actor, person declare.PersonID, note string, life time.Duration) (secret string, t account.Token, err error)
+	// RevokeToken MUST return an *act.DeniedError for a token of somebody else, unless
+	// who is an administrator.
+	RevokeToken(ctx context.Context, now time.Time, who act.Identity, id string) error
+	// Invite makes a one-time link's secret, which holds for account.InvitationLife.
+	Invite(ctx context.Context, now time.Time, actor journal.Actor, person declare.PersonID, admin bool) (secret string, err error)
 }
 
 // check names the first part that is missing, and fills in what is optional.

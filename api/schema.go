@@ -18,7 +18,7 @@ var enums = map[reflect.Type][]string{
 	reflect.TypeFor[respond.Status]():  {string(respond.Open), string(respond.Acknowledged), string(respond.Mitigated), string(respond.Resolved)},
 	reflect.TypeFor[declare.Risk]():    {string(declare.RiskNone), string(declare.RiskLow), string(declare.RiskMedium), string(declare.RiskHigh)},
 	reflect.TypeFor[act.RunStatus](): {
-		string(act.RunRunning), string(act.RunWaiting), string(act.RunVerifying), string(act.RunVerified),
+		string(act.RunRunning), string(act.RunWaiting), string(act.RunVerifying), string(act.RunVerified), string(act.RunDone),
 		string(act.RunRollingBack), string(act.RunRolledBack), string(act.RunFailed), string(act.RunCancelled),
 	},
 	reflect.TypeFor[act.StepStatus](): {
