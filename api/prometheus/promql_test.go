@@ -79,7 +79,9 @@ func (e *httpEngine) query(q storage.Queryable, expr, path string, form url.Valu
 }
 
 // Querier is what the handler reads.
-func (e *httpEngine) Querier(from, to int64) (storage.Querier, error) { return e.over.Querier(from, to) }
+func (e *httpEngine) Querier(from, to int64) (storage.Querier, error) {
+	return e.over.Querier(from, to)
+}
 
 // ChunkQuerier is not used by queries.
 func (e *httpEngine) ChunkQuerier(int64, int64) (storage.ChunkQuerier, error) {

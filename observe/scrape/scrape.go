@@ -26,6 +26,7 @@ type Scraper struct {
 	targets   *scrape.Manager
 	discovery *discovery.Manager
 	cancel    context.CancelFunc
+	logger    *slog.Logger
 }
 
 // New prepares the managers; Run runs them.
@@ -47,7 +48,7 @@ func New(store *metrics.Store, logger *slog.Logger, reg prometheus.Registerer) (
 		cancel()
 		return nil, fmt.Errorf("cannot prepare scraping: %w", err)
 	}
-	return &Scraper{targets: m, discovery: d, cancel: cancel}, nil
+	return &Scraper{targets: m, discovery: d, cancel: cancel, logger: logger}, nil
 }
 
 // Targets serves the API's list of targets.
@@ -55,7 +56,10 @@ func (s *Scraper) Targets() *scrape.Manager { return s.targets }
 
 // Apply takes over the scrape configurations of a workspace.
 func (s *Scraper) Apply(w *declare.Workspace) error {
-	cfg := &promconfig.Config{GlobalConfig: promconfig.DefaultGlobalConfig}
+	cfg, err := promconfig.Load("", s.logger) // the manager takes only what was loaded
+	if err != nil {
+		return fmt.Errorf("cannot apply scrape.yml: %w", err)
+	}
 	for _, sc := range w.Scrape {
 		cfg.ScrapeConfigs = append(cfg.ScrapeConfigs, withStartTimes(sc))
 	}
