@@ -205,10 +205,10 @@ type ear struct {
 	*httptest.Server
 	mu      sync.Mutex
 	deaf    bool // answers 503
+	onStart func(Change)
 	changes []Change
 	tokens  []string
 	sums    map[string]float64 // newest value by name and attributes, per instance
-	gauge   int                // exports
 }
 
 func listenIn(t *testing.T) *ear {
@@ -226,6 +226,9 @@ func listenIn(t *testing.T) *ear {
 		if err := json.NewDecoder(r.Body).Decode(&c); err != nil {
 			t.Error(err)
 		}
+		if e.onStart != nil && c.EndedAt.IsZero() {
+			e.onStart(c)
+		}
 		e.changes = append(e.changes, c)
 		e.tokens = append(e.tokens, r.Header.Get("Authorization"))
 		w.WriteHeader(http.StatusCreated)
@@ -241,7 +244,6 @@ func listenIn(t *testing.T) *ear {
 		}
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		e.gauge++
 		e.take(req.Metrics())
 		out, err := pmetricotlp.NewExportResponse().MarshalProto()
 		if err != nil {

@@ -27,6 +27,14 @@ func TestBadReleaseFailsFourInTenOrdersUntilItIsRolledBack(t *testing.T) {
 		t.Errorf("good release: %.0f %% of orders fail, expected none", 100*got)
 	}
 
+	// The record comes before the traffic.
+	e.mu.Lock()
+	e.onStart = func(c Change) {
+		if sum(scrape(t, s, c.Service), "build_info", `version="`+c.From+`"`) != 1 {
+			t.Errorf("%s %s serves before it is announced", c.Service, c.To)
+		}
+	}
+	e.mu.Unlock()
 	done := mustDo(t)(s.Inject("bad-release", "ci"))
 	if got := failures(t, s, 200); got < 0.30 || got > 0.50 {
 		t.Errorf("bad release: %.0f %% of orders fail, expected 30 to 50", 100*got)
@@ -315,5 +323,31 @@ func TestDeploymentThatCannotStartLeavesTheOldVersion(t *testing.T) {
 	defer e.mu.Unlock()
 	if got := e.changes[1]; got.Verdict != "failed" || got.EndedAt.IsZero() {
 		t.Errorf("got %+v, expected the verdict that it failed", got)
+	}
+}
+
+func TestVersionThatDiesWhenItServesIsTakenBack(t *testing.T) {
+	t.Parallel()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Says that it is ready, and ends as soon as it may serve.
+	script := t.TempDir() + "/program"
+	text := fmt.Sprintf("#!/bin/sh\ncase \"$*\" in *3.0.1*) echo ready; read word; exit 7;; esac\nexec %q \"$@\"\n", self)
+	if err := os.WriteFile(script, []byte(text), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, Options{Binary: script, Rate: 100})
+	_, err = s.Deploy(Order{Service: catalogName, Version: "3.0.1"})
+	if err == nil || !strings.Contains(err.Error(), "catalog 3.0.1 ended: exit status 7") {
+		t.Errorf("got %v", err)
+	}
+	eventually(t, 10*time.Second, "3.0.0 serves again", func() bool {
+		st := s.statusOf(t.Context(), catalogName)
+		return st.Healthy && st.Version == "3.0.0" && st.Restarts == 0
+	})
+	if got := failures(t, s, 50); got != 0 {
+		t.Errorf("%.0f %% of orders fail", 100*got)
 	}
 }
