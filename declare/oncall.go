@@ -1,6 +1,9 @@
 package declare
 
-import "time"
+import (
+	"time"
+	_ "time/tzdata" // schedules and calendar windows name time zones; not every machine has their database
+)
 
 // OnCall returns who has the duty at t, "" for nobody. It is pure: overrides win
 // over layers, later ones over earlier ones.
@@ -33,6 +36,9 @@ func (l Layer) turn(t time.Time, loc *time.Location) int {
 	if now.Hour()*3600+now.Minute()*60+now.Second() < start.Hour()*3600+start.Minute()*60+start.Second() {
 		days-- // today's hand-over has not come yet
 	}
+	// The hour that comes twice when the clocks go back: Start was in its first half,
+	// t is in its second one.
+	days = max(days, 0)
 	if l.Every == Weekly {
 		return days / 7
 	}

@@ -1,11 +1,14 @@
 // Package catalog reads Backstage catalog-info files: Component, System, Resource,
 // Group and User. Other kinds of Backstage are passed over.
 //
-// In: the documents of one file. Out: their entities, added to a Catalog, and
-// Problems. References between entities are the workspace's to check.
+// In: the documents of one file. Out: their entities, added to a Catalog, the names
+// that they refer to, and Problems. Whether what they refer to exists is the
+// workspace's to check.
 package catalog
 
 import (
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,13 +22,17 @@ const (
 	LabelLevel = "evenkeel.dev/level"
 )
 
+// ours begins the labels and annotations that are read: nobody else's do.
+const ours = "evenkeel.dev/"
+
 // Catalog is what the files read so far declare.
 type Catalog struct {
-	Services  []*declare.Service
-	Resources []*declare.Resource
-	Systems   []*declare.System
-	Teams     []*declare.Team
-	People    []*declare.Person
+	Services   []*declare.Service
+	Resources  []*declare.Resource
+	Systems    []*declare.System
+	Teams      []*declare.Team
+	People     []*declare.Person
+	References []yamldoc.Reference
 }
 
 var kinds = []string{"Component", "System", "Resource", "Group", "User", "API", "Domain", "Location", "Template"}
@@ -46,135 +53,130 @@ func (c *Catalog) entity(doc yamldoc.Node) {
 		doc.Field("apiVersion").Problem(v, "backstage.io/v1alpha1", "")
 	}
 	kind := doc.Field("kind").Required("one of " + strings.Join(kinds, ", "))
-	meta, spec := doc.Field("metadata"), doc.Field("spec")
-	meta.Misspelt("name", "namespace", "title", "description", "labels", "annotations", "links", "tags", "uid", "etag")
-	name := meta.Field("name").Required("a name")
-	if name != "" && !validName(name) {
-		meta.Field("name").Problem(name, "letters, digits and the signs - _ . , at most 63", "")
+	if i := slices.IndexFunc(kinds, func(k string) bool { return strings.EqualFold(k, kind) }); i >= 0 {
+		kind = kinds[i]
+	} else if kind != "" {
+		doc.Field("kind").Problem(kind, "one of "+strings.Join(kinds, ", "), yamldoc.Suggest(kind, kinds))
+		return
 	}
-	title := meta.Field("title").String()
-	if title == "" {
-		title = name
-	}
-	labels := meta.Field("labels").StringMap()
-	namespace := strings.ToLower(meta.Field("namespace").String())
-	if namespace == "" {
-		namespace = "default"
-	}
-	pos := meta.Field("name").Pos()
+	e := c.head(doc)
 	switch kind {
 	case "Component":
-		spec.Misspelt("type", "lifecycle", "owner", "system", "subcomponentOf", "providesApis", "consumesApis", "dependsOn", "dependencyOf")
-		s := &declare.Service{
-			ID: declare.ServiceID(name), Title: title, Description: meta.Field("description").String(), Labels: labels,
-			Annotations: meta.Field("annotations").StringMap(), Pos: pos,
-			Owner:  declare.TeamID(refName(spec.Field("owner").Required("a group"), "group", spec.Field("owner"))),
-			System: refName(spec.Field("system").String(), "system", spec.Field("system")),
-		}
-		if t := meta.At("labels").Field(LabelTier); !t.Missing() {
-			tier, err := strconv.Atoi(t.String())
-			if err != nil || tier < 1 || tier > 4 {
-				t.Problem(t.Text(), "a tier from 1 (most important) to 4", "")
-			}
-			s.Tier = tier
-		}
-		for _, l := range meta.Field("links").List() {
-			s.Links = append(s.Links, declare.Link{URL: l.Field("url").String(), Title: l.Field("title").String()})
-		}
-		s.DependsOn = depends(spec)
-		c.Services = append(c.Services, s)
+		c.component(e)
 	case "Resource":
-		spec.Misspelt("type", "owner", "system", "dependsOn", "dependencyOf")
-		c.Resources = append(c.Resources, &declare.Resource{
-			ID: declare.ResourceID("resource/" + namespace + "/" + name), Title: title, Type: spec.Field("type").String(), Labels: labels,
-			Annotations: meta.Field("annotations").StringMap(), Pos: pos, DependsOn: depends(spec),
-			Owner: declare.TeamID(refName(spec.Field("owner").String(), "group", spec.Field("owner"))),
-		})
+		c.resource(e)
 	case "System":
-		spec.Misspelt("owner", "domain", "type")
-		c.Systems = append(c.Systems, &declare.System{
-			Name: name, Title: title, Description: meta.Field("description").String(), Pos: pos,
-			Owner: declare.TeamID(refName(spec.Field("owner").String(), "group", spec.Field("owner"))),
-		})
+		c.system(e)
 	case "Group":
-		spec.Misspelt("type", "profile", "parent", "children", "members")
-		t := &declare.Team{ID: declare.TeamID(name), Title: title, Pos: pos, Email: spec.At("profile", "email").String()}
-		if dn := spec.At("profile", "displayName").String(); dn != "" {
-			t.Title = dn
-		}
-		t.Parent = declare.TeamID(refName(spec.Field("parent").String(), "group", spec.Field("parent")))
-		for _, m := range spec.Field("members").List() {
-			t.Members = append(t.Members, declare.PersonID(refName(m.String(), "user", m)))
-		}
-		c.Teams = append(c.Teams, t)
+		c.group(e)
 	case "User":
-		spec.Misspelt("profile", "memberOf")
-		p := &declare.Person{ID: declare.PersonID(name), Name: spec.At("profile", "displayName").String(), Email: spec.At("profile", "email").String(), Pos: pos}
-		if p.Name == "" {
-			p.Name = title
-		}
-		p.Level = declare.LevelName(labels[LabelLevel])
-		for _, m := range spec.Field("memberOf").List() {
-			p.Teams = append(p.Teams, declare.TeamID(refName(m.String(), "group", m)))
-		}
-		c.People = append(c.People, p)
-	case "API", "Domain", "Location", "Template", "":
-	default:
-		doc.Field("kind").Problem(kind, "one of "+strings.Join(kinds, ", "), yamldoc.Suggest(kind, kinds))
+		c.user(e)
 	}
 }
 
-func depends(spec yamldoc.Node) []declare.ResourceID {
-	var out []declare.ResourceID
-	for _, d := range spec.Field("dependsOn").List() {
-		kind, namespace, name := ParseRef(d.String(), "component")
-		if name == "" || (kind != "component" && kind != "resource") {
-			d.Problem(d.Text(), "component:name or resource:name", "")
-			continue
-		}
-		out = append(out, declare.ResourceID(kind+"/"+namespace+"/"+name))
-	}
-	return out
+// entity is what all kinds have.
+type entity struct {
+	name, title, description, namespace string
+	labels, annotations                 map[string]string
+	meta, spec                          yamldoc.Node
+	pos                                 declare.Position
 }
 
-// ParseRef reads a Backstage entity reference: name, kind:name, namespace/name or
-// kind:namespace/name. Kind and namespace are in lower case.
-func ParseRef(ref, defaultKind string) (kind, namespace, name string) {
-	kind, namespace, name = defaultKind, "default", ref
-	if k, rest, ok := strings.Cut(name, ":"); ok {
-		kind, name = strings.ToLower(k), rest
-	}
-	if ns, rest, ok := strings.Cut(name, "/"); ok {
-		namespace, name = strings.ToLower(ns), rest
-	}
-	return kind, namespace, name
-}
+var entityName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$`)
 
-// refName reads a reference that must be of one kind.
-func refName(ref, kind string, at yamldoc.Node) string {
-	if ref == "" {
-		return ""
+func (c *Catalog) head(doc yamldoc.Node) entity {
+	meta := doc.Field("metadata")
+	meta.Misspelt("name", "namespace", "title", "description", "labels", "annotations", "links", "tags", "uid", "etag")
+	e := entity{
+		name: meta.Field("name").Required("a name"), title: meta.Field("title").String(), description: meta.Field("description").String(),
+		namespace: strings.ToLower(meta.Field("namespace").String()), labels: meta.Field("labels").StringMap(),
+		annotations: meta.Field("annotations").StringMap(), meta: meta, spec: doc.Field("spec"), pos: meta.Field("name").Pos(),
 	}
-	k, _, name := ParseRef(ref, kind)
-	if k == "user" && kind == "group" {
-		at.Problem(ref, "a group: work is owned by teams", "")
-		return ""
+	if e.name != "" && !entityName.MatchString(e.name) {
+		meta.Field("name").Problem(e.name, "letters and digits, and between them - _ and ., at most 63 altogether", "")
 	}
-	if k != kind || name == "" {
-		at.Problem(ref, "a reference to a "+kind+" as "+kind+":name", "")
-		return ""
+	if e.title == "" {
+		e.title = e.name
 	}
-	return name
-}
-
-func validName(s string) bool {
-	if len(s) == 0 || len(s) > 63 {
-		return false
+	if e.namespace == "" {
+		e.namespace = "default"
 	}
-	for _, r := range s {
-		if !strings.ContainsRune("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.", r) {
-			return false
+	for _, l := range meta.Field("labels").Pairs() {
+		if k := l.Key.Text(); strings.HasPrefix(k, ours) && k != LabelTier && k != LabelLevel {
+			l.Key.Warn(k, LabelTier+" or "+LabelLevel, yamldoc.Suggest(k, []string{LabelTier, LabelLevel}))
 		}
 	}
-	return true
+	return e
+}
+
+func (c *Catalog) component(e entity) {
+	e.spec.Misspelt("type", "lifecycle", "owner", "system", "subcomponentOf", "providesApis", "consumesApis", "dependsOn", "dependencyOf")
+	s := &declare.Service{
+		ID: declare.ServiceID(e.name), Title: e.title, Description: e.description, Labels: e.labels, Annotations: e.annotations, Pos: e.pos,
+		Owner: declare.TeamID(c.required(e.spec.Field("owner"), "group", "a group")), System: c.ref(e.spec.Field("system"), "system"),
+		DependsOn: c.depends(e),
+	}
+	if t := e.meta.At("labels").Field(LabelTier); !t.Missing() {
+		tier, err := strconv.Atoi(t.Text())
+		if err != nil || tier < 1 || tier > 4 {
+			t.Problem(t.Text(), "a tier from 1 (most important) to 4", "")
+		}
+		s.Tier = tier
+	}
+	for _, l := range e.meta.Field("links").List() {
+		s.Links = append(s.Links, declare.Link{URL: l.Field("url").String(), Title: l.Field("title").String()})
+	}
+	c.Services = append(c.Services, s)
+}
+
+func (c *Catalog) resource(e entity) {
+	e.spec.Misspelt("type", "owner", "system", "dependsOn", "dependencyOf")
+	c.ref(e.spec.Field("system"), "system")
+	c.Resources = append(c.Resources, &declare.Resource{
+		ID: declare.ResourceID("resource/" + e.namespace + "/" + e.name), Title: e.title, Type: e.spec.Field("type").String(),
+		Labels: e.labels, Annotations: e.annotations, Pos: e.pos, DependsOn: c.depends(e),
+		Owner: declare.TeamID(c.ref(e.spec.Field("owner"), "group")),
+	})
+}
+
+func (c *Catalog) system(e entity) {
+	e.spec.Misspelt("owner", "domain", "type")
+	c.Systems = append(c.Systems, &declare.System{
+		Name: e.name, Title: e.title, Description: e.description, Pos: e.pos, Owner: declare.TeamID(c.ref(e.spec.Field("owner"), "group")),
+	})
+}
+
+func (c *Catalog) group(e entity) {
+	e.spec.Misspelt("type", "profile", "parent", "children", "members")
+	t := &declare.Team{ID: declare.TeamID(e.name), Title: e.title, Pos: e.pos, Email: e.spec.At("profile", "email").String()}
+	if dn := e.spec.At("profile", "displayName").String(); dn != "" {
+		t.Title = dn
+	}
+	t.Parent = declare.TeamID(c.ref(e.spec.Field("parent"), "group"))
+	for _, m := range e.spec.Field("members").List() {
+		if name := c.ref(m, "user"); name != "" {
+			t.Members = append(t.Members, declare.PersonID(name))
+		}
+	}
+	c.Teams = append(c.Teams, t)
+}
+
+func (c *Catalog) user(e entity) {
+	e.spec.Misspelt("profile", "memberOf")
+	p := &declare.Person{
+		ID: declare.PersonID(e.name), Name: e.spec.At("profile", "displayName").String(), Email: e.spec.At("profile", "email").String(),
+		Level: declare.LevelName(e.labels[LabelLevel]), Pos: e.pos,
+	}
+	if p.Name == "" {
+		p.Name = e.title
+	}
+	if p.Level != "" {
+		c.References = append(c.References, yamldoc.Reference{Kind: "level", Name: string(p.Level), At: e.meta.At("labels", LabelLevel)})
+	}
+	for _, m := range e.spec.Field("memberOf").List() {
+		if name := c.ref(m, "group"); name != "" {
+			p.Teams = append(p.Teams, declare.TeamID(name))
+		}
+	}
+	c.People = append(c.People, p)
 }

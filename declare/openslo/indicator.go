@@ -79,8 +79,12 @@ func query(metric yamldoc.Node) string {
 	if q == "" {
 		return ""
 	}
-	if _, err := promql.ParseExpr(Placeholder.ReplaceAllString(q, "5m")); err != nil {
+	expr, err := promql.ParseExpr(Placeholder.ReplaceAllString(q, "5m"))
+	switch {
+	case err != nil:
 		n.Problem(q, "PromQL", err.Error())
+	case expr.Type() != parser.ValueTypeVector && expr.Type() != parser.ValueTypeScalar:
+		n.Problem(q, "PromQL that yields a number for each series", "it yields a "+parser.DocumentedType(expr.Type()))
 	}
 	return q
 }

@@ -1,12 +1,15 @@
-// Package openslo reads OpenSLO v1: SLO, and SLI where it is referred to. Service,
-// DataSource and the alerting kinds are accepted; what they say is declared elsewhere
-// here (the catalogue, routing.yml).
+// Package openslo reads OpenSLO v1: SLO, SLI, and the alerting kinds that an SLO
+// refers to. Service and DataSource are accepted; what they say is declared elsewhere
+// here (the catalogue), and so is whom to tell (routing.yml).
 //
-// In: the documents of all files of a folder. Out: objectives, and Problems.
+// In: the documents of all files of a folder. Out: objectives, the names that they
+// refer to, and Problems.
 package openslo
 
 import (
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/evenkeel/evenkeel/declare"
@@ -24,17 +27,20 @@ const defaultMinEvents = 10
 
 var kinds = []string{"SLO", "SLI", "Service", "DataSource", "AlertPolicy", "AlertCondition", "AlertNotificationTarget"}
 
+// objectName keeps names usable as label values and in file names; OpenSLO itself
+// asks for RFC 1123, which many existing files do not keep to.
+var objectName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9_.-]{0,250}[A-Za-z0-9])?$`)
+
 // Folder is what the files read so far hold.
 type Folder struct {
-	slos []yamldoc.Node
-	slis map[string]yamldoc.Node
+	References []yamldoc.Reference // filled by Objectives
+	slos       []yamldoc.Node
+	objects    map[string]map[string]yamldoc.Node // kind, name
+	used       map[string]bool                    // SLIs that an SLO refers to
 }
 
 // Read takes in one file.
 func (f *Folder) Read(file string, data []byte, sink *declare.Problems) {
-	if f.slis == nil {
-		f.slis = map[string]yamldoc.Node{}
-	}
 	for _, doc := range yamldoc.Read(file, data, sink) {
 		objects := []yamldoc.Node{doc}
 		if doc.IsList() { // OpenSLO's tools write several objects as a list too
@@ -48,30 +54,82 @@ func (f *Folder) Read(file string, data []byte, sink *declare.Problems) {
 
 func (f *Folder) object(o yamldoc.Node) {
 	if !o.Mapping() {
+		if o.Missing() {
+			o.Problem("", "an OpenSLO object", "")
+		}
 		return
 	}
 	o.Only("apiVersion", "kind", "metadata", "spec")
 	if v := o.Field("apiVersion").Required("openslo/v1"); v != "" && v != "openslo/v1" {
-		o.Field("apiVersion").Problem(v, "openslo/v1", "")
+		hint := ""
+		if strings.HasPrefix(v, "openslo/") {
+			hint = "another version of OpenSLO has other fields: rewrite it as v1"
+		}
+		o.Field("apiVersion").Problem(v, "openslo/v1", hint)
 		return
 	}
-	name := o.At("metadata", "name").Required("a name")
-	switch kind := o.Field("kind").Required("one of " + strings.Join(kinds, ", ")); kind {
-	case "SLO":
-		f.slos = append(f.slos, o)
-	case "SLI":
-		f.slis[name] = o
-	case "Service", "DataSource", "AlertPolicy", "AlertCondition", "AlertNotificationTarget", "":
-	default:
-		o.Field("kind").Problem(kind, "one of "+strings.Join(kinds, ", "), yamldoc.Suggest(kind, kinds))
+	nameAt := o.At("metadata", "name")
+	name := nameAt.Required("a name")
+	if name != "" && !objectName.MatchString(name) {
+		nameAt.Problem(name, "letters and digits, and between them - _ and .", "")
 	}
+	kind := o.Field("kind").Required("one of " + strings.Join(kinds, ", "))
+	switch {
+	case kind == "":
+		return
+	case !slices.Contains(kinds, kind):
+		o.Field("kind").Problem(kind, "one of "+strings.Join(kinds, ", "), yamldoc.Suggest(kind, kinds))
+		return
+	case kind == "SLO": // duplicates are found with the objectives' names
+		f.slos = append(f.slos, o)
+		return
+	}
+	if f.objects == nil {
+		f.objects = map[string]map[string]yamldoc.Node{}
+	}
+	if f.objects[kind] == nil {
+		f.objects[kind] = map[string]yamldoc.Node{}
+	}
+	if first, twice := f.objects[kind][name]; twice && name != "" {
+		nameAt.Problem(name, "each "+kind+" once", "it is also in "+first.Pos().String())
+		return
+	}
+	f.objects[kind][name] = o
 }
 
-// Objectives returns those of every SLO read, once all files are.
+// lookup finds what a reference names among the objects of a kind.
+func (f *Folder) lookup(kind string, ref yamldoc.Node) (yamldoc.Node, bool) {
+	o, ok := f.objects[kind][ref.String()]
+	if !ok {
+		var names []string
+		for n := range f.objects[kind] {
+			names = append(names, n)
+		}
+		slices.Sort(names)
+		hint := yamldoc.Suggest(ref.Text(), names)
+		if hint == "" && len(names) == 0 {
+			hint = "none is declared"
+		}
+		ref.Problem(ref.Text(), "the name of an "+kind+" that is declared", hint)
+	}
+	return o, ok
+}
+
+// Objectives returns those of every SLO read, once all files are. SLIs and alert
+// policies that no SLO uses are checked all the same.
 func (f *Folder) Objectives() []*declare.Objective {
+	f.used, f.References = map[string]bool{}, nil
 	var out []*declare.Objective
 	for _, slo := range f.slos {
 		out = append(out, f.slo(slo)...)
+	}
+	for name, o := range f.objects["SLI"] {
+		if !f.used[name] {
+			sli(o.Field("spec"))
+		}
+	}
+	for _, o := range f.objects["AlertPolicy"] {
+		f.policy(o.Field("spec"))
 	}
 	return out
 }
@@ -90,30 +148,27 @@ func (f *Folder) slo(o yamldoc.Node) []*declare.Objective {
 	if base.Title == "" {
 		base.Title = name
 	}
-	base.Runbook = base.Annotations[AnnotationRunbook]
-	if n := meta.At("annotations").Field(AnnotationMinEvents); !n.Missing() {
-		if v, ok := n.Float(); ok {
-			base.MinEvents = v
-		}
-	}
+	f.refer("service", string(base.Service), spec.Field("service"))
+	f.annotations(meta.Field("annotations"), &base)
 	base.Window = window(spec.Field("timeWindow"))
+	f.policies(spec.Field("alertPolicies"))
 
 	indicator := spec.Field("indicator").Field("spec")
 	if ref := spec.Field("indicatorRef"); !ref.Missing() {
 		if !spec.Field("indicator").Missing() {
 			ref.Problem(ref.Text(), "either indicator or indicatorRef", "both are there")
 		}
-		sli, ok := f.slis[ref.String()]
+		sli, ok := f.lookup("SLI", ref)
 		if !ok {
-			ref.Problem(ref.Text(), "the name of an SLI", yamldoc.Suggest(ref.Text(), f.sliNames()))
 			return nil
 		}
+		f.used[ref.Text()] = true
 		indicator = sli.Field("spec")
 	} else if spec.Field("indicator").Missing() {
 		spec.Field("indicator").Problem("", "an indicator, or an indicatorRef", "it is missing")
 		return nil
 	} else {
-		spec.Field("indicator").Only("metadata", "spec")
+		spec.Field("indicator").Only("apiVersion", "kind", "metadata", "spec")
 	}
 	base.Ratio, base.Threshold = sli(indicator)
 
@@ -128,16 +183,11 @@ func (f *Folder) slo(o yamldoc.Node) []*declare.Objective {
 		if i > 0 {
 			obj.Name += declare.ObjectiveName(fmt.Sprintf("-%d", i+1))
 		}
+		if t := n.Field("displayName").String(); t != "" && len(list) > 1 {
+			obj.Title += ": " + t // else two charts would have one name
+		}
 		objective(n, &obj)
 		out = append(out, &obj)
-	}
-	return out
-}
-
-func (f *Folder) sliNames() []string {
-	var out []string
-	for n := range f.slis {
-		out = append(out, n)
 	}
 	return out
 }
@@ -145,85 +195,39 @@ func (f *Folder) sliNames() []string {
 // labels of OpenSLO are texts or lists of texts.
 func labels(n yamldoc.Node) map[string]string {
 	out := map[string]string{}
-	for _, k := range n.Keys() {
-		v := n.Field(k.Text())
-		if v.IsList() {
-			out[k.Text()] = strings.Join(v.Strings(), ",")
+	for _, p := range n.Pairs() {
+		if p.Value.IsList() {
+			out[p.Key.Text()] = strings.Join(p.Value.Strings(), ",")
 		} else {
-			out[k.Text()] = v.String()
+			out[p.Key.Text()] = p.Value.String()
 		}
 	}
 	return out
 }
 
-func method(n yamldoc.Node) declare.Budgeting {
-	m := declare.Budgeting(n.Required("Occurrences, Timeslices or RatioTimeslices"))
-	switch m {
-	case declare.Occurrences, declare.Timeslices, declare.RatioTimeslices, "":
-	default:
-		n.Problem(n.Text(), "Occurrences, Timeslices or RatioTimeslices", yamldoc.Suggest(n.Text(), []string{"Occurrences", "Timeslices", "RatioTimeslices"}))
+// annotations reads ours; one that is nearly ours is a mistake that would not be seen
+// before the night when it matters.
+func (f *Folder) annotations(n yamldoc.Node, o *declare.Objective) {
+	for _, p := range n.Pairs() {
+		switch k := p.Key.Text(); {
+		case k == AnnotationRunbook:
+			o.Runbook = p.Value.String()
+			f.refer("runbook", o.Runbook, p.Value)
+		case k == AnnotationMinEvents:
+			if v, ok := p.Value.Float(); ok && v >= 0 {
+				o.MinEvents = v
+			} else if ok {
+				p.Value.Problem(p.Value.Text(), "a number of events, 0 or more", "")
+			}
+		case strings.HasPrefix(k, "evenkeel.dev/"):
+			known := []string{AnnotationMinEvents, AnnotationRunbook}
+			p.Key.Warn(k, strings.Join(known, " or "), yamldoc.Suggest(k, known))
+		}
 	}
-	return m
 }
 
-var ops = []string{"lt", "lte", "gt", "gte"}
-
-func objective(n yamldoc.Node, o *declare.Objective) {
-	n.Only("displayName", "op", "value", "target", "targetPercent", "timeSliceTarget", "timeSliceWindow", "indicator", "indicatorRef", "compositeWeight")
-	if t := n.Field("displayName").String(); t != "" && o.Title == "" {
-		o.Title = t
-	}
-	target, at := n.Field("target"), n.Field("target")
-	if f, ok := target.Float(); ok {
-		o.Target = f
-	} else if p := n.Field("targetPercent"); !p.Missing() {
-		at = p
-		if f, ok := p.Float(); ok {
-			o.Target = f / 100
-		}
-	} else if target.Missing() {
-		target.Problem("", "a target between 0 and 1, or targetPercent", "it is missing")
-		return
-	}
-	if o.Target <= 0 || o.Target >= 1 {
-		at.Problem(at.Text(), "a target between 0 and 1 (a target of 1 leaves no budget)", "")
-	}
-	if o.Threshold != nil {
-		t := *o.Threshold
-		t.Op = n.Field("op").Required("lt, lte, gt or gte")
-		switch t.Op {
-		case "lt", "lte", "gt", "gte", "":
-		default:
-			n.Field("op").Problem(t.Op, "lt, lte, gt or gte", yamldoc.Suggest(t.Op, ops))
-		}
-		if v, ok := n.Field("value").Float(); ok {
-			t.Value = v
-		} else if n.Field("value").Missing() {
-			n.Field("value").Problem("", "the value to compare with", "it is missing")
-		}
-		o.Threshold = &t
-	}
-	if o.Method == declare.Timeslices || o.Method == declare.RatioTimeslices {
-		if w := n.Field("timeSliceWindow"); w.Missing() {
-			w.Problem("", "the length of a slice, as 1m", "it is missing")
-		} else if d, ok := shorthand(w); ok {
-			o.SliceWindow = d
-			if o.Window.Length > 0 && d > o.Window.Length/4 {
-				w.Problem(w.Text(), "a slice of at most a quarter of the time window", "")
-			}
-		}
-	}
-	if o.Method == declare.Timeslices {
-		n := n.Field("timeSliceTarget")
-		switch f, ok := n.Float(); {
-		case ok && f > 0 && f <= 1:
-			o.SliceTarget = f
-		case n.Missing() && o.Threshold != nil:
-			o.SliceTarget = 1
-		case n.Missing():
-			n.Problem("", "the share of good that makes a slice good, in (0, 1]", "it is missing")
-		case ok:
-			n.Problem(n.Text(), "a share in (0, 1]", "")
-		}
+func (f *Folder) refer(kind, name string, at yamldoc.Node) {
+	if name != "" {
+		f.References = append(f.References, yamldoc.Reference{Kind: kind, Name: name, At: at})
 	}
 }

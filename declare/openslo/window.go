@@ -19,6 +19,8 @@ var nominal = map[byte]time.Duration{
 	'M': 30 * 24 * time.Hour, 'Q': 90 * 24 * time.Hour, 'Y': 365 * 24 * time.Hour,
 }
 
+const longest = 10 * 365 * 24 * time.Hour
+
 func shorthand(n yamldoc.Node) (time.Duration, bool) {
 	m := durationText.FindStringSubmatch(n.String())
 	if m == nil {
@@ -26,13 +28,24 @@ func shorthand(n yamldoc.Node) (time.Duration, bool) {
 		return 0, false
 	}
 	count, _ := strconv.Atoi(m[1])
-	return time.Duration(count) * nominal[m[2][0]], true
+	unit := nominal[m[2][0]]
+	if count > int(longest/unit) { // before it overflows
+		n.Problem(n.Text(), "a duration of at most 10Y", "")
+		return 0, false
+	}
+	return time.Duration(count) * unit, true
 }
 
 func window(n yamldoc.Node) declare.Window {
 	list := n.List()
-	if len(list) != 1 {
-		n.Problem(fmt.Sprintf("%d windows", len(list)), "exactly one time window", "")
+	switch {
+	case n.Missing():
+		n.Problem("", "one time window, as [{duration: 30d, isRolling: true}]", "it is missing")
+		return declare.Window{}
+	case len(list) != 1:
+		if n.IsList() {
+			n.Problem(fmt.Sprintf("%d windows", len(list)), "exactly one time window", "")
+		}
 		return declare.Window{}
 	}
 	w := list[0]
@@ -49,7 +62,11 @@ func window(n yamldoc.Node) declare.Window {
 	out.Length, out.Unit = length, m[2][0]
 	out.Count, _ = strconv.Atoi(m[1])
 	if length < 5*time.Minute || length > 2*366*24*time.Hour {
-		w.Field("duration").Problem(out.Text, "a time window from 5m to 2Y", "")
+		hint := ""
+		if out.Unit == 'm' {
+			hint = fmt.Sprintf("m is minutes; did you mean %q, months?", m[1]+"M")
+		}
+		w.Field("duration").Problem(out.Text, "a time window from 5m to 2Y", hint)
 	}
 	cal := w.Field("calendar")
 	if w.Field("isRolling").Bool() {
@@ -66,7 +83,7 @@ func window(n yamldoc.Node) declare.Window {
 	out.Calendar = true
 	if tz := cal.Field("timeZone"); tz.Required("a time zone as Europe/Vienna") != "" {
 		loc, err := time.LoadLocation(tz.String())
-		if err != nil {
+		if err != nil || tz.Text() == "Local" { // Local is another zone on each machine
 			tz.Problem(tz.Text(), "a time zone of the IANA database, as Europe/Vienna", "")
 		} else {
 			out.Location = loc

@@ -1,8 +1,12 @@
 // Package routing reads routing.yml, which is an alertmanager.yml.
+//
+// In: the file, which may be missing. Out: Alertmanager's own configuration, with
+// relative file names made relative to the workspace, or Problems.
 package routing
 
 import (
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strconv"
 	"strings"
@@ -20,13 +24,13 @@ const Default = "route: {receiver: nobody}\nreceivers: [{name: nobody}]\n"
 // the workspace, against which relative paths of secret files are read.
 func Read(dir, file string, data []byte, sink *declare.Problems) *amconfig.Config {
 	before := len(*sink)
-	docs := yamldoc.Read(file, data, sink)
-	if len(*sink) > before {
+	doc, ok := yamldoc.One(file, data, sink)
+	if len(*sink) > before || !ok { // an empty file declares nothing
 		return fallback()
 	}
 	cfg, err := amconfig.Load(string(data))
 	if err != nil {
-		*sink = append(*sink, problem(file, docs, err))
+		*sink = append(*sink, problem(file, doc, err))
 		return fallback()
 	}
 	resolve(dir, cfg)
@@ -46,7 +50,7 @@ var (
 	quoted = regexp.MustCompile(`"([^"]+)"`)
 )
 
-func problem(file string, docs []yamldoc.Node, err error) declare.Problem {
+func problem(file string, doc yamldoc.Node, err error) declare.Problem {
 	text := strings.Join(strings.Fields(err.Error()), " ")
 	p := declare.Problem{Position: declare.Position{File: file}, Want: "a valid Alertmanager configuration", Hint: text}
 	if m := lined.FindStringSubmatch(text); m != nil {
@@ -56,32 +60,65 @@ func problem(file string, docs []yamldoc.Node, err error) declare.Problem {
 	}
 	// The library names a receiver or a time interval, and no line.
 	for _, m := range quoted.FindAllStringSubmatch(text, -1) {
-		for _, d := range docs {
-			if pos, ok := d.FindValue(m[1]); ok {
-				p.Position, p.Got = pos, m[1]
-				return p
-			}
+		if pos, ok := doc.FindValue(m[1]); ok {
+			p.Position, p.Got = pos, m[1]
+			return p
 		}
 	}
 	return p
 }
 
-// resolve makes relative file names relative to the workspace.
+// resolve makes relative file names relative to the workspace: templates, and the
+// files of HTTP clients and of secrets. Which field names a file is told by its type
+// and name, so that a receiver which the library gains is covered too.
 func resolve(dir string, cfg *amconfig.Config) {
 	for i, t := range cfg.Templates {
 		if !filepath.IsAbs(t) {
 			cfg.Templates[i] = filepath.Join(dir, t)
 		}
 	}
-	for _, r := range cfg.Receivers {
-		for _, w := range r.WebhookConfigs {
-			if w.HTTPConfig != nil {
-				w.HTTPConfig.SetDirectory(dir)
+	walk(reflect.ValueOf(cfg.Global), dir)
+	for i := range cfg.Receivers {
+		walk(reflect.ValueOf(&cfg.Receivers[i]), dir)
+	}
+}
+
+type directory interface{ SetDirectory(dir string) }
+
+func walk(v reflect.Value, dir string) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if v.IsNil() || !v.CanInterface() {
+			return
+		}
+		if d, ok := v.Interface().(directory); ok {
+			d.SetDirectory(dir)
+			return
+		}
+		if v.Elem().Kind() == reflect.Struct || v.Elem().Kind() == reflect.Pointer {
+			walk(v.Elem(), dir)
+		}
+	case reflect.Slice:
+		for i := range v.Len() {
+			if e := v.Index(i); e.Kind() == reflect.Struct && e.CanAddr() {
+				walk(e.Addr(), dir)
+			} else {
+				walk(e, dir)
 			}
 		}
-		for _, s := range r.SlackConfigs {
-			if s.HTTPConfig != nil {
-				s.HTTPConfig.SetDirectory(dir)
+	case reflect.Struct:
+		for i := range v.NumField() {
+			f, t := v.Field(i), v.Type().Field(i)
+			switch {
+			case !t.IsExported():
+			case f.Kind() == reflect.String && strings.HasSuffix(t.Name, "File"):
+				if name := f.String(); name != "" && !filepath.IsAbs(name) && f.CanSet() {
+					f.SetString(filepath.Join(dir, name))
+				}
+			case f.Kind() == reflect.Struct && f.CanAddr():
+				walk(f.Addr(), dir)
+			default:
+				walk(f, dir)
 			}
 		}
 	}

@@ -4,10 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"path"
-	"regexp"
-	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/yuin/goldmark"
 	"github.com/yuin/goldmark/ast"
@@ -26,66 +25,101 @@ const (
 
 // Read reads one runbook; nil only when it cannot be read at all.
 func Read(file string, data []byte, sink *declare.Problems) *declare.Runbook {
+	rb, _ := ReadLinked(file, data, sink)
+	return rb
+}
+
+// ReadLinked is Read, and the names of services and objectives that the runbook
+// refers to.
+func ReadLinked(file string, data []byte, sink *declare.Problems) (*declare.Runbook, []yamldoc.Reference) {
 	rb := &declare.Runbook{
 		Name: strings.TrimSuffix(path.Base(file), path.Ext(file)), Source: data,
 		Verify: declare.Verify{Within: defaultWithin}, Pos: declare.Position{File: file, Line: 1},
 	}
-	if len(data) > yamldoc.MaxBytes {
-		*sink = append(*sink, declare.Problem{Position: rb.Pos, Want: fmt.Sprintf("a file of at most %d bytes", yamldoc.MaxBytes)})
-		return nil
+	problem := func(line int, want, hint string) {
+		*sink = append(*sink, declare.Problem{Position: declare.Position{File: file, Line: line}, Want: want, Hint: hint})
 	}
-	body, offset := data, 0
-	if front, rest, ok := split(data); ok {
-		// The front matter keeps its lines: one line of dashes stands before it.
-		for i, doc := range yamldoc.Read(file, append([]byte("\n"), front...), sink) {
-			if i == 0 {
-				frontMatter(doc, rb)
+	switch {
+	case len(data) > yamldoc.MaxBytes:
+		problem(1, fmt.Sprintf("a file of at most %d bytes", yamldoc.MaxBytes), fmt.Sprintf("it has %d", len(data)))
+		return nil, nil
+	case !utf8.Valid(data):
+		line := 1
+		for _, l := range bytes.Split(data, []byte("\n")) {
+			if !utf8.Valid(l) {
+				break
 			}
+			line++
 		}
-		offset = len(data) - len(rest)
-		body = rest
+		problem(line, "valid UTF-8", "")
+		return nil, nil
 	}
-	m := &markdown{file: file, body: body, firstLine: 1 + bytes.Count(data[:offset], []byte("\n")), rb: rb, sink: sink}
+	// Editors of Windows write a byte order mark and \r\n; lines stay the same.
+	body := bytes.ReplaceAll(bytes.TrimPrefix(data, []byte("\uFEFF")), []byte("\r\n"), []byte("\n"))
+	firstLine := 1
+	var references []yamldoc.Reference
+	if bytes.HasPrefix(body, []byte("---\n")) {
+		front, rest, ok := split(body)
+		if !ok {
+			problem(1, "front matter that ends with a line of ---", "")
+			return nil, nil
+		}
+		firstLine += bytes.Count(body[:len(body)-len(rest)], []byte("\n"))
+		body = rest
+		// The line of dashes before it counts: one empty line stands for it.
+		if doc, ok := yamldoc.One(file, append([]byte("\n"), front...), sink); ok {
+			references = frontMatter(doc, rb)
+		}
+	}
+	m := &markdown{file: file, body: body, firstLine: firstLine, rb: rb, sink: sink}
 	m.walk(goldmark.DefaultParser().Parse(text.NewReader(body)))
+	m.parameters()
 	if rb.Title == "" {
 		rb.Title = rb.Name
 	}
-	return rb
+	return rb, references
 }
 
 // split parts the YAML between two lines of three dashes from what follows.
 func split(data []byte) (front, rest []byte, ok bool) {
-	const fence = "---\n"
-	if !bytes.HasPrefix(data, []byte(fence)) {
-		return nil, data, false
+	const first, last = "---\n", "\n---"
+	for from := len(first) - 1; ; {
+		i := bytes.Index(data[from:], []byte(last))
+		if i < 0 {
+			return nil, data, false
+		}
+		end := from + i + len(last)
+		line, after, _ := bytes.Cut(data[end:], []byte("\n"))
+		if len(bytes.TrimSpace(line)) == 0 {
+			return data[len(first):max(from+i+1, len(first))], after, true
+		}
+		from = end
 	}
-	end := bytes.Index(data, []byte("\n---\n"))
-	if end < 0 {
-		return nil, data, false
-	}
-	return data[len(fence) : end+1], data[end+len("\n---\n"):], true
 }
 
-var paramName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
-
-// reserved are names that a shell step's environment needs for itself.
-var reserved = []string{"path", "home", "lang", "ifs", "env", "shell", "pwd", "user", "tmpdir"}
-
-func frontMatter(d yamldoc.Node, rb *declare.Runbook) {
+func frontMatter(d yamldoc.Node, rb *declare.Runbook) []yamldoc.Reference {
+	var references []yamldoc.Reference
 	d.Only("title", "summary", "services", "params", "verify", "verify_by", "tags", "owner")
 	rb.Title = d.Field("title").String()
 	rb.Summary = d.Field("summary").String()
-	for _, s := range d.Field("services").Strings() {
-		rb.Services = append(rb.Services, declare.ServiceID(s))
+	for _, s := range d.Field("services").List() {
+		if name := s.Required("a service"); name != "" {
+			rb.Services = append(rb.Services, declare.ServiceID(name))
+			references = append(references, yamldoc.Reference{Kind: "service", Name: name, At: s})
+		}
 	}
 	v := d.Field("verify")
 	v.Only("objective", "within")
 	rb.Verify.Objective = declare.ObjectiveName(v.Field("objective").String())
+	if rb.Verify.Objective != "" {
+		references = append(references, yamldoc.Reference{Kind: "objective", Name: string(rb.Verify.Objective), At: v.Field("objective")})
+	}
 	if within, ok := v.Field("within").Duration(); ok {
 		if within <= 0 || within > 24*time.Hour {
 			v.Field("within").Problem(v.Field("within").Text(), "a duration up to 1d", "")
+		} else {
+			rb.Verify.Within = within
 		}
-		rb.Verify.Within = within
 	}
 	if by := d.Field("verify_by"); !by.Missing() {
 		t, err := time.Parse("2006-01-02", strings.TrimSuffix(by.String(), "T00:00:00Z"))
@@ -103,46 +137,7 @@ func frontMatter(d yamldoc.Node, rb *declare.Runbook) {
 		seen[param.Name] = true
 		rb.Params = append(rb.Params, param)
 	}
-}
-
-var paramTypes = []string{"string", "int", "number", "bool", "enum", "duration", "service"}
-
-func readParam(n yamldoc.Node) declare.Param {
-	n.Only("name", "type", "description", "required", "default", "pattern", "values", "min", "max")
-	p := declare.Param{
-		Name: n.Field("name").Required("a name as version"), Type: declare.ParamType(n.Field("type").String()),
-		Description: n.Field("description").String(), Required: n.Field("required").Bool(),
-		Default: n.Field("default").String(), Pattern: n.Field("pattern").String(), Values: n.Field("values").Strings(), Pos: n.Pos(),
-	}
-	if p.Name != "" && (!paramName.MatchString(p.Name) || slices.Contains(reserved, p.Name)) {
-		n.Field("name").Problem(p.Name, "lower-case letters, digits and _, beginning with a letter, and no name that the shell uses itself", "")
-	}
-	if p.Type == "" {
-		p.Type = declare.ParamString
-	}
-	if !slices.Contains(paramTypes, string(p.Type)) {
-		n.Field("type").Problem(string(p.Type), "one of "+strings.Join(paramTypes, ", "), yamldoc.Suggest(string(p.Type), paramTypes))
-	}
-	if p.Pattern != "" {
-		if _, err := regexp.Compile(p.Pattern); err != nil {
-			n.Field("pattern").Problem(p.Pattern, "a regular expression (RE2)", err.Error())
-		}
-		if p.Type != declare.ParamString {
-			n.Field("pattern").Problem(p.Pattern, "a pattern only where type is string", "")
-		}
-	}
-	if p.Type == declare.ParamEnum && len(p.Values) == 0 {
-		n.Field("values").Problem("", "the values of the enum", "it is missing")
-	}
-	for _, b := range []struct {
-		key  string
-		into **float64
-	}{{"min", &p.Min}, {"max", &p.Max}} {
-		if f, ok := n.Field(b.key).Float(); ok {
-			*b.into = &f
-		}
-	}
-	return p
+	return references
 }
 
 // markdown walks the document and collects what is wanted of it.
@@ -155,8 +150,9 @@ type markdown struct {
 	proseFrom int
 }
 
-func (m *markdown) walk(doc ast.Node) {
-	for n := doc.FirstChild(); n != nil; n = n.NextSibling() {
+// walk goes into lists and quotes too: a fence under a numbered step is a step.
+func (m *markdown) walk(block ast.Node) {
+	for n := block.FirstChild(); n != nil; n = n.NextSibling() {
 		switch n := n.(type) {
 		case *ast.Heading:
 			if m.rb.Title == "" {
@@ -168,6 +164,8 @@ func (m *markdown) walk(doc ast.Node) {
 			}
 		case *ast.FencedCodeBlock:
 			m.fence(n)
+		case *ast.List, *ast.ListItem, *ast.Blockquote:
+			m.walk(n)
 		}
 	}
 }
@@ -229,19 +227,25 @@ func (m *markdown) fence(n *ast.FencedCodeBlock) {
 
 func lineStart(src []byte, at int) int { return 1 + bytes.LastIndexByte(src[:at], '\n') }
 
-// fenceEnd is where the prose goes on after a fence.
+// fenceEnd is where the prose goes on after a fence: after the line that closes it,
+// if one does.
 func fenceEnd(src []byte, n *ast.FencedCodeBlock) int {
-	end := n.Info.Segment.Stop
+	end := nextLine(src, n.Info.Segment.Stop)
 	if l := n.Lines().Len(); l > 0 {
-		seg := n.Lines().At(l - 1)
-		end = seg.Stop - 1
+		last := n.Lines().At(l - 1)
+		end = nextLine(src, max(last.Start, last.Stop-1))
 	}
-	for range 2 { // the rest of this line, and the closing fence
-		i := bytes.IndexByte(src[min(end+1, len(src)):], '\n')
-		if i < 0 {
-			return len(src)
-		}
-		end += 1 + i
+	line := bytes.TrimLeft(src[end:nextLine(src, end)], " \t>")
+	if bytes.HasPrefix(line, []byte("```")) || bytes.HasPrefix(line, []byte("~~~")) {
+		end = nextLine(src, end)
 	}
-	return min(end+1, len(src))
+	return end
+}
+
+// nextLine is where the line after the one that holds at begins.
+func nextLine(src []byte, at int) int {
+	if i := bytes.IndexByte(src[min(at, len(src)):], '\n'); i >= 0 {
+		return at + i + 1
+	}
+	return len(src)
 }

@@ -119,8 +119,17 @@ func fill(s *declare.Step, sink *declare.Problems) {
 			s.Risk = declare.RiskHigh
 		}
 	}
-	s.Rollback = s.Attrs["rollback"] == "true"
+	switch v := s.Attrs["rollback"]; v {
+	case "", "false":
+	case "true":
+		s.Rollback = true
+	default:
+		problem(false, "rollback", v, "the word alone, or true or false", "")
+	}
 	s.On = s.Attrs["on"]
+	if s.On != "" && s.On != "local" {
+		problem(true, "on", s.On, "local: steps run on the server's own machine only, as yet", "the step will fail")
+	}
 	switch s.Attrs["retry"] {
 	case "", "ask":
 		s.Retry = s.Language == "promql"

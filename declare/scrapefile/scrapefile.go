@@ -1,10 +1,14 @@
 // Package scrapefile reads scrape.yml: the global and scrape_configs parts of a
 // prometheus.yml. Targets come from static, file, HTTP and DNS discovery.
+//
+// In: the file, which may be missing. Out: Prometheus' own scrape configurations,
+// with relative file names made relative to the workspace, or Problems.
 package scrapefile
 
 import (
 	"log/slog"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -30,15 +34,19 @@ var mechanisms = []string{"static_configs", "file_sd_configs", "http_sd_configs"
 // Read reads the file. dir is the workspace, for relative file names.
 func Read(dir, name string, data []byte, sink *declare.Problems) []*promconfig.ScrapeConfig {
 	before := len(*sink)
-	docs := yamldoc.Read(name, data, sink)
-	if len(docs) == 0 {
+	doc, ok := yamldoc.One(name, data, sink)
+	if !ok {
 		return nil
 	}
-	docs[0].Only("global", "scrape_configs")
-	for _, sc := range docs[0].Field("scrape_configs").List() {
+	doc.Only("global", "scrape_configs")
+	for _, sc := range doc.Field("scrape_configs").List() {
 		for _, k := range sc.Keys() {
-			if strings.HasSuffix(k.Text(), "_sd_configs") && !contains(mechanisms, k.Text()) {
-				k.Problem(k.Text(), "one of "+strings.Join(mechanisms, ", "), yamldoc.Suggest(k.Text(), mechanisms))
+			if strings.HasSuffix(k.Text(), "_sd_configs") && !slices.Contains(mechanisms, k.Text()) {
+				hint := yamldoc.Suggest(k.Text(), mechanisms)
+				if hint == "" {
+					hint = "other service discovery is not built in: let it write a file for file_sd_configs"
+				}
+				k.Problem(k.Text(), "one of "+strings.Join(mechanisms, ", "), hint)
 			}
 		}
 	}
@@ -53,28 +61,29 @@ func Read(dir, name string, data []byte, sink *declare.Problems) []*promconfig.S
 			return out
 		}
 	}
-	text := strings.Join(strings.Fields(err.Error()), " ")
-	p := declare.Problem{Position: declare.Position{File: name}, Want: "valid scrape_configs", Hint: text}
-	if m := regexp.MustCompile(`line (\d+): (.*)`).FindStringSubmatch(text); m != nil {
-		p.Line, _ = strconv.Atoi(m[1])
-		p.Hint = m[2]
-	} else {
-		for _, m := range regexp.MustCompile(`"([^"]+)"`).FindAllStringSubmatch(text, -1) {
-			if pos, ok := docs[0].FindValue(m[1]); ok {
-				p.Position = pos
-				break
-			}
-		}
-	}
-	*sink = append(*sink, p)
+	*sink = append(*sink, problem(name, doc, err))
 	return nil
 }
 
-func contains(list []string, s string) bool {
-	for _, v := range list {
-		if v == s {
-			return true
+var (
+	lined  = regexp.MustCompile(`line (\d+): (.*)`)
+	quoted = regexp.MustCompile(`"([^"]+)"`)
+)
+
+// problem finds the line in the library's error, or the job that it quotes.
+func problem(name string, doc yamldoc.Node, err error) declare.Problem {
+	text := strings.Join(strings.Fields(err.Error()), " ")
+	p := declare.Problem{Position: declare.Position{File: name}, Want: "valid scrape_configs", Hint: text}
+	if m := lined.FindStringSubmatch(text); m != nil {
+		p.Line, _ = strconv.Atoi(m[1])
+		p.Hint = m[2]
+		return p
+	}
+	for _, m := range quoted.FindAllStringSubmatch(text, -1) {
+		if pos, ok := doc.FindValue(m[1]); ok {
+			p.Position, p.Got = pos, m[1]
+			return p
 		}
 	}
-	return false
+	return p
 }

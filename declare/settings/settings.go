@@ -4,7 +4,10 @@
 package settings
 
 import (
+	"fmt"
+	"net"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -33,18 +36,14 @@ func Default() declare.Settings {
 // Read fills in what the file declares.
 func Read(file string, data []byte, sink *declare.Problems) declare.Settings {
 	s := Default()
-	docs := yamldoc.Read(file, data, sink)
-	if len(docs) == 0 {
+	d, ok := yamldoc.One(file, data, sink)
+	if !ok {
 		return s
 	}
-	if len(docs) > 1 {
-		docs[1].Problem("", "one document", "")
-	}
-	d := docs[0]
 	d.Only("external_url", "evaluation", "metrics", "limits", "host", "otlp", "levels")
 	if n := d.Field("external_url"); !n.Missing() {
 		s.ExternalURL = strings.TrimSuffix(n.String(), "/")
-		if u, err := url.Parse(s.ExternalURL); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+		if u, err := url.Parse(s.ExternalURL); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil {
 			n.Problem(n.Text(), "a URL as https://evenkeel.example.org", "")
 		}
 	}
@@ -55,10 +54,10 @@ func Read(file string, data []byte, sink *declare.Problems) declare.Settings {
 	m.Only("retention", "retention_size", "out_of_order")
 	duration(m.Field("retention"), &s.Metrics.Retention, time.Hour, 20*365*24*time.Hour)
 	duration(m.Field("out_of_order"), &s.Metrics.OutOfOrder, 0, 7*24*time.Hour)
-	size(m.Field("retention_size"), &s.Metrics.RetentionSize)
+	size(m.Field("retention_size"), &s.Metrics.RetentionSize, 0)
 	l := d.Field("limits")
 	l.Only("body_bytes", "samples_per_write", "labels_per_series", "label_name_bytes", "label_value_bytes", "active_series", "future")
-	size(l.Field("body_bytes"), &s.Limits.BodyBytes)
+	size(l.Field("body_bytes"), &s.Limits.BodyBytes, 1<<10)
 	count(l.Field("samples_per_write"), &s.Limits.SamplesPerWrite)
 	count(l.Field("labels_per_series"), &s.Limits.LabelsPerSeries)
 	count(l.Field("label_name_bytes"), &s.Limits.LabelNameBytes)
@@ -75,7 +74,7 @@ func Read(file string, data []byte, sink *declare.Problems) declare.Settings {
 	o.Only("grpc")
 	if n := o.Field("grpc"); !n.Missing() {
 		s.OTLP.GRPC = n.String()
-		if s.OTLP.GRPC != "off" && !strings.Contains(s.OTLP.GRPC, ":") {
+		if _, port, err := net.SplitHostPort(s.OTLP.GRPC); s.OTLP.GRPC != "off" && (err != nil || port == "") {
 			n.Problem(n.Text(), "an address as 127.0.0.1:4317, or off", "")
 		}
 	}
@@ -95,7 +94,12 @@ func levels(n yamldoc.Node) []declare.Level {
 			l.Field("name").Problem(name, "each level once", "")
 		}
 		seen[name] = true
-		out = append(out, declare.Level{Name: declare.LevelName(name), Alone: risk(l.Field("alone")), Approve: risk(l.Field("approve"))})
+		level := declare.Level{Name: declare.LevelName(name), Alone: risk(l.Field("alone")), Approve: risk(l.Field("approve"))}
+		if len(out) > 0 && (level.Alone.Rank() < out[0].Alone.Rank() || level.Approve.Rank() < out[0].Approve.Rank()) {
+			l.Problem(name, fmt.Sprintf("levels that may at least what the first one, %s, may", out[0].Name),
+				"the first level is that of everybody who has none: put the lowest there")
+		}
+		out = append(out, level)
 	}
 	if len(out) == 0 {
 		n.Problem("", "at least one level", "")
@@ -139,14 +143,25 @@ func count(n yamldoc.Node, into *int) {
 	*into = i
 }
 
-func size(n yamldoc.Node, into *int64) {
+// size reads a number of bytes: 512MB and 10GiB count in powers of 1,024, as in
+// Prometheus; a bare number is bytes.
+func size(n yamldoc.Node, into *int64, least int64) {
 	if n.Missing() {
 		return
 	}
-	b, err := units.ParseBase2Bytes(strings.TrimSpace(n.String()))
-	if err != nil || b < 0 {
-		n.Problem(n.Text(), "a size as 512MB or 10GB", "")
-		return
+	text := strings.TrimSpace(n.Text())
+	b, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		var u units.Base2Bytes
+		u, err = units.ParseBase2Bytes(text)
+		b = int64(u)
 	}
-	*into = int64(b)
+	switch {
+	case err != nil || b < 0 || strings.HasPrefix(text, "-"):
+		n.Problem(n.Text(), "a size as 512MB or 10GB", "")
+	case b < least:
+		n.Problem(n.Text(), fmt.Sprintf("a size of at least %d bytes", least), "")
+	default:
+		*into = b
+	}
 }

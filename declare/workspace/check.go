@@ -1,13 +1,9 @@
 package workspace
 
 import (
-	"bytes"
-
+	"fmt"
 	"path"
-	"slices"
 	"strings"
-
-	"github.com/prometheus/prometheus/model/rulefmt"
 
 	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/declare/yamldoc"
@@ -28,26 +24,20 @@ func (c *checker) problem(pos declare.Position, field, got, want, hint string) {
 type names struct {
 	what string
 	all  []string
+	has  map[string]bool
+}
+
+func (n *names) add(name string) {
+	n.all = append(n.all, name)
+	n.has[name] = true
 }
 
 func namesOf[T any](what string, list []T, of func(T) string) names {
-	n := names{what: what}
+	n := names{what: what, has: map[string]bool{}}
 	for _, v := range list {
-		n.all = append(n.all, of(v))
+		n.add(of(v))
 	}
 	return n
-}
-
-func (c *checker) exists(n names, name string, pos declare.Position, field string) bool {
-	if name == "" || slices.Contains(n.all, name) {
-		return true
-	}
-	hint := yamldoc.Suggest(name, n.all)
-	if hint == "" && len(n.all) == 0 {
-		hint = "none is declared"
-	}
-	c.problem(pos, field, name, n.what+" that is declared", hint)
-	return false
 }
 
 func unique[T any](c *checker, what string, list []T, of func(T) string, pos func(T) declare.Position) {
@@ -55,141 +45,105 @@ func unique[T any](c *checker, what string, list []T, of func(T) string, pos fun
 	for _, v := range list {
 		name := of(v)
 		if other, dup := first[name]; dup && name != "" {
-			c.problem(pos(v), "metadata.name", name, "each "+what+" once", "it is also in "+pos(other).String())
+			c.problem(pos(v), "name", name, "each "+what+" once", "it is also in "+pos(other).String())
 			continue
 		}
 		first[name] = v
 	}
 }
 
-func (c *checker) check(tests []yamldoc.Node) {
+func (c *checker) check(references []yamldoc.Reference, tests []yamldoc.Node) {
 	w := c.w
-	services := namesOf("a service", w.Services, func(s *declare.Service) string { return string(s.ID) })
-	teams := namesOf("a team", w.Teams, func(t *declare.Team) string { return string(t.ID) })
-	people := namesOf("a person", w.People, func(p *declare.Person) string { return string(p.ID) })
-	systems := namesOf("a system", w.Systems, func(s *declare.System) string { return s.Name })
-	runbooks := namesOf("a runbook", w.Runbooks, func(r *declare.Runbook) string { return r.Name })
-	objectives := namesOf("an objective", w.Objectives, func(o *declare.Objective) string { return string(o.Name) })
-	levels := namesOf("a level", w.Settings.Levels, func(l declare.Level) string { return string(l.Name) })
-	resources := namesOf("a component or resource", w.Resources, func(r *declare.Resource) string { return string(r.ID) })
-	for _, s := range w.Services {
-		resources.all = append(resources.all, string(s.Resource()))
-	}
-
 	unique(c, "service", w.Services, func(s *declare.Service) string { return string(s.ID) }, func(s *declare.Service) declare.Position { return s.Pos })
 	unique(c, "resource", w.Resources, func(r *declare.Resource) string { return string(r.ID) }, func(r *declare.Resource) declare.Position { return r.Pos })
+	unique(c, "system", w.Systems, func(s *declare.System) string { return s.Name }, func(s *declare.System) declare.Position { return s.Pos })
 	unique(c, "team", w.Teams, func(t *declare.Team) string { return string(t.ID) }, func(t *declare.Team) declare.Position { return t.Pos })
 	unique(c, "person", w.People, func(p *declare.Person) string { return string(p.ID) }, func(p *declare.Person) declare.Position { return p.Pos })
 	unique(c, "objective", w.Objectives, func(o *declare.Objective) string { return string(o.Name) }, func(o *declare.Objective) declare.Position { return o.Pos })
 	unique(c, "runbook", w.Runbooks, func(r *declare.Runbook) string { return r.Name }, func(r *declare.Runbook) declare.Position { return r.Pos })
 	unique(c, "schedule", w.Schedules, func(s *declare.Schedule) string { return s.Name }, func(s *declare.Schedule) declare.Position { return s.Pos })
 
-	owner := func(team declare.TeamID, pos declare.Position) {
-		if c.exists(teams, string(team), c.find(pos, string(team)), "spec.owner") && team != "" {
-			if t := w.Team(team); len(t.Members) == 0 {
-				c.problem(c.find(pos, string(team)), "spec.owner", string(team), "a team with somebody in it", "add a User with memberOf: ["+string(team)+"]")
-			}
-		}
+	known := map[string]names{
+		"service":   namesOf("a service", w.Services, func(s *declare.Service) string { return string(s.ID) }),
+		"team":      namesOf("a team", w.Teams, func(t *declare.Team) string { return string(t.ID) }),
+		"person":    namesOf("a person", w.People, func(p *declare.Person) string { return string(p.ID) }),
+		"system":    namesOf("a system", w.Systems, func(s *declare.System) string { return s.Name }),
+		"runbook":   namesOf("a runbook", w.Runbooks, func(r *declare.Runbook) string { return r.Name }),
+		"objective": namesOf("an objective", w.Objectives, func(o *declare.Objective) string { return string(o.Name) }),
+		"level":     namesOf("a level", w.Settings.Levels, func(l declare.Level) string { return string(l.Name) }),
 	}
+	resources := namesOf("a component or resource", w.Resources, func(r *declare.Resource) string { return string(r.ID) })
 	for _, s := range w.Services {
-		owner(s.Owner, s.Pos)
-		c.exists(systems, s.System, c.find(s.Pos, s.System), "spec.system")
-		c.depends(resources, s.DependsOn, s.Pos)
+		resources.add(string(s.Resource()))
 	}
-	for _, r := range w.Resources {
-		owner(r.Owner, r.Pos)
-		c.depends(resources, r.DependsOn, r.Pos)
-	}
-	for _, s := range w.Systems {
-		owner(s.Owner, s.Pos)
-	}
-	for _, t := range w.Teams {
-		c.exists(teams, string(t.Parent), c.find(t.Pos, string(t.Parent)), "spec.parent")
-		for _, m := range t.Members {
-			c.exists(people, string(m), c.find(t.Pos, string(m)), "spec.members")
-		}
-	}
-	for _, p := range w.People {
-		for _, t := range p.Teams {
-			c.exists(teams, string(t), c.find(p.Pos, string(t)), "spec.memberOf")
-		}
-		c.exists(levels, string(p.Level), c.find(p.Pos, string(p.Level)), "metadata.labels.evenkeel.dev/level")
-	}
-	for _, o := range w.Objectives {
-		c.exists(services, string(o.Service), c.find(o.Pos, string(o.Service)), "spec.service")
-		c.runbook(runbooks, o.Runbook, c.find(o.Pos, o.Runbook), "metadata.annotations.evenkeel.dev/runbook")
-	}
-	for _, s := range w.Schedules {
-		c.exists(teams, string(s.Team), c.find(s.Pos, string(s.Team)), "team")
-		for _, l := range s.Layers {
-			for _, p := range l.People {
-				c.exists(people, string(p), c.find(s.Pos, string(p)), "layers.people")
-			}
-		}
-		for _, o := range s.Overrides {
-			c.exists(people, string(o.Person), c.find(s.Pos, string(o.Person)), "overrides.person")
-		}
-	}
-	for _, rf := range w.RuleFiles {
-		for _, g := range rf.Groups.Groups {
-			for _, r := range g.Rules {
-				c.rule(rf, r, services, teams, runbooks)
-			}
+	known["resource"] = resources
+	broken := c.broken()
+	for _, r := range references {
+		// Where a whole file could not be read, what it declares is not missing.
+		if !broken[home[r.Kind]] || known[r.Kind].has[r.Name] {
+			c.reference(r, known[r.Kind])
 		}
 	}
 	for _, rb := range w.Runbooks {
-		for _, s := range rb.Services {
-			c.exists(services, string(s), c.find(rb.Pos, string(s)), "services")
-		}
-		c.exists(objectives, string(rb.Verify.Objective), c.find(rb.Pos, string(rb.Verify.Objective)), "verify.objective")
 		c.authority(rb)
 	}
 	c.ruleTests(tests)
 }
 
-func (c *checker) depends(all names, deps []declare.ResourceID, pos declare.Position) {
-	for _, d := range deps {
-		_, rest, _ := strings.Cut(string(d), "/")
-		_, name, _ := strings.Cut(rest, "/")
-		if slices.Contains(all.all, string(d)) {
-			continue
+// home is where each kind of name is declared.
+var home = map[string]string{
+	"service": "catalog", "team": "catalog", "person": "catalog", "system": "catalog", "resource": "catalog",
+	"runbook": "runbooks", "objective": "objectives", "level": "evenkeel.yml",
+}
+
+// broken lists the folders with a file that could not be read as a whole: its problem
+// names no field.
+func (c *checker) broken() map[string]bool {
+	out := map[string]bool{}
+	for _, p := range *c.problems {
+		if p.Field == "" && !p.Warning {
+			top, _, _ := strings.Cut(p.File, "/")
+			out[top] = true
 		}
-		short := make([]string, len(all.all))
-		for i, r := range all.all {
-			short[i] = r[strings.LastIndexByte(r, '/')+1:]
+	}
+	return out
+}
+
+// reference looks one name up, and for owners that somebody is there to be paged.
+func (c *checker) reference(r yamldoc.Reference, in names) {
+	switch {
+	case in.has[r.Name]:
+		if r.Kind == "team" && r.At.Path() == "spec.owner" && len(c.w.Team(declare.TeamID(r.Name)).Members) == 0 {
+			r.At.Problem(r.Name, "a team with somebody in it", "add a User with memberOf: ["+r.Name+"]")
 		}
-		c.problem(c.find(pos, name), "spec.dependsOn", string(d), "a component or resource that is declared", yamldoc.Suggest(name, short))
+	case r.Kind == "runbook" && strings.Contains(r.Name, "://"):
+		// A runbook that is kept elsewhere is a link.
+	case (r.Kind == "service" || r.Kind == "team") && len(in.all) == 0 && strings.HasPrefix(r.At.Pos().File, "rules/"):
+		// Rules from elsewhere use their own words in these labels: where nothing is
+		// declared, nothing can be checked.
+	case r.Kind == "resource":
+		r.At.Problem(r.At.Text(), in.what+" that is declared", c.resourceHint(r.Name, in))
+	default:
+		hint := yamldoc.Suggest(r.Name, in.all)
+		if hint == "" && len(in.all) == 0 {
+			hint = "none is declared"
+		}
+		r.At.Problem(r.At.Text(), in.what+" that is declared", hint)
 	}
 }
 
-func (c *checker) runbook(runbooks names, name string, pos declare.Position, field string) {
-	if strings.Contains(name, "://") || strings.Contains(name, "{{") {
-		return // a runbook kept elsewhere, or a name made by a template
-	}
-	c.exists(runbooks, name, pos, field)
-}
-
-func (c *checker) rule(rf *declare.RuleFile, r rulefmt.Rule, services, teams, runbooks names) {
-	if r.Alert == "" {
-		return
-	}
-	pos := func(name string) declare.Position {
-		return c.find(c.find(declare.Position{File: rf.Path, Line: 1}, r.Alert), name)
-	}
-	literal := func(n names, field, v string) {
-		if v != "" && !strings.Contains(v, "{{") {
-			c.exists(n, v, pos(v), field)
+// resourceHint compares names without kind and namespace, which are mostly left out.
+func (c *checker) resourceHint(id string, in names) string {
+	short := func(id string) string { return id[strings.LastIndexByte(id, '/')+1:] }
+	var all []string
+	for _, r := range in.all {
+		if short(r) == short(id) {
+			kind, rest, _ := strings.Cut(r, "/")
+			return fmt.Sprintf("did you mean %q?", kind+":"+rest)
 		}
+		all = append(all, short(r))
 	}
-	// A rule file from elsewhere uses its own words in these labels where this
-	// workspace declares no service or team at all.
-	if len(services.all) > 0 {
-		literal(services, r.Alert+": labels.service", r.Labels["service"])
-	}
-	if len(teams.all) > 0 {
-		literal(teams, r.Alert+": labels.team", r.Labels["team"])
-	}
-	c.runbook(runbooks, r.Annotations["runbook"], pos(r.Annotations["runbook"]), r.Alert+": annotations.runbook")
+	return yamldoc.Suggest(short(id), all)
 }
 
 // authority finds steps that nobody may run: neither alone nor with an approval.
@@ -230,43 +184,4 @@ func (c *checker) ruleTests(tests []yamldoc.Node) {
 			n.Problem(n.Text(), "a rule file beside this one", yamldoc.Suggest(n.Text(), all))
 		}
 	}
-}
-
-// find narrows a position to the first line at or after it that holds the word.
-func (c *checker) find(from declare.Position, word string) declare.Position {
-	if word == "" {
-		return from
-	}
-	for _, f := range c.files {
-		if f.name != from.File {
-			continue
-		}
-		for i, line := range bytes.Split(f.data, []byte("\n")) {
-			if i+1 >= from.Line {
-				if col := wordAt(string(line), word); col > 0 {
-					return declare.Position{File: f.name, Line: i + 1, Column: col}
-				}
-			}
-		}
-	}
-	return from
-}
-
-// wordAt is the column of a whole word in a line, from 1; 0 when it is not there.
-func wordAt(line, word string) int {
-	for from := 0; ; {
-		i := strings.Index(line[from:], word)
-		if i < 0 {
-			return 0
-		}
-		start, end := from+i, from+i+len(word)
-		if (start == 0 || !wordByte(line[start-1])) && (end == len(line) || !wordByte(line[end])) {
-			return start + 1
-		}
-		from = end
-	}
-}
-
-func wordByte(b byte) bool {
-	return b == '_' || b == '-' || (b >= '0' && b <= '9') || (b >= 'a' && b <= 'z') || (b >= 'A' && b <= 'Z')
 }

@@ -2,6 +2,8 @@ package workspace
 
 import (
 	"cmp"
+	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -22,54 +24,26 @@ import (
 // read at all. The Problems, errors and warnings, are sorted by file and line; with
 // an error among them the workspace is nil.
 func Load(dir string, now time.Time) (*declare.Workspace, declare.Problems, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, nil, fmt.Errorf("cannot find workspace %q: %w", dir, err)
+	}
 	var problems declare.Problems
 	files, revision, err := readAll(dir, &problems)
 	if err != nil {
 		return nil, nil, err
 	}
 	w := &declare.Workspace{Dir: dir, Revision: revision, LoadedAt: now, Settings: settings.Default()}
-	var (
-		cat   catalog.Catalog
-		slos  openslo.Folder
-		tests []yamldoc.Node
-	)
+	p := parts{w: w, problems: &problems}
 	w.RoutingYML = []byte(routing.Default)
 	w.Routing = routing.Read(dir, "routing.yml", w.RoutingYML, &problems)
 	for _, f := range files {
-		switch top, _, _ := strings.Cut(f.name, "/"); top {
-		case "evenkeel.yml":
-			w.Settings = settings.Read(f.name, f.data, &problems)
-		case "routing.yml":
-			w.Routing, w.RoutingYML = routing.Read(dir, f.name, f.data, &problems), f.data
-		case "scrape.yml":
-			w.Scrape = scrapefile.Read(dir, f.name, f.data, &problems)
-		case "catalog":
-			cat.Read(f.name, f.data, &problems)
-		case "objectives":
-			slos.Read(f.name, f.data, &problems)
-		case "rules":
-			if rulefile.IsTest(f.name) {
-				tests = append(tests, rulefile.ReadTest(f.name, f.data, &problems)...)
-			} else if rf := rulefile.Read(f.name, f.data, &problems); rf != nil {
-				w.RuleFiles = append(w.RuleFiles, rf)
-			}
-		case "oncall":
-			w.Schedules = append(w.Schedules, oncall.Read(f.name, f.data, &problems)...)
-		case "runbooks":
-			if rb := runbook.Read(f.name, f.data, &problems); rb != nil {
-				w.Runbooks = append(w.Runbooks, rb)
-			}
-		}
+		p.read(f)
 	}
-	w.Services, w.Resources, w.Systems, w.Teams, w.People = cat.Services, cat.Resources, cat.Systems, cat.Teams, cat.People
-	w.Objectives = slos.Objectives()
-	join(w)
+	p.join()
 	c := &checker{w: w, files: files, problems: &problems}
-	c.check(tests)
-	slices.SortStableFunc(problems, func(a, b declare.Problem) int {
-		return cmp.Or(strings.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
-	})
-	problems = slices.Compact(problems)
+	c.check(p.references, p.tests)
+	problems = tidy(problems)
 	if len(problems.Errors()) > 0 {
 		return nil, problems, nil
 	}
@@ -77,8 +51,72 @@ func Load(dir string, now time.Time) (*declare.Workspace, declare.Problems, erro
 	return w, problems, nil
 }
 
-// join makes membership the same from both sides, and sorts.
-func join(w *declare.Workspace) {
+// maxProblems is how many are reported: nobody reads more at once.
+const maxProblems = 10_000
+
+// tidy puts problems into the order of file and line, each once.
+func tidy(problems declare.Problems) declare.Problems {
+	slices.SortStableFunc(problems, func(a, b declare.Problem) int {
+		return cmp.Or(strings.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column),
+			strings.Compare(a.Field, b.Field), strings.Compare(a.Want, b.Want), strings.Compare(a.Got, b.Got))
+	})
+	problems = slices.Compact(problems)
+	if more := len(problems) - maxProblems; more > 0 {
+		problems = append(problems[:maxProblems:maxProblems], declare.Problem{
+			Position: problems[maxProblems].Position, Want: "fewer mistakes", Hint: fmt.Sprintf("%d more are not listed", more),
+		})
+	}
+	return problems
+}
+
+// parts is what has been read so far.
+type parts struct {
+	w          *declare.Workspace
+	problems   *declare.Problems
+	cat        catalog.Catalog
+	slos       openslo.Folder
+	references []yamldoc.Reference
+	tests      []yamldoc.Node
+}
+
+// read takes in one file, by its place in the folder.
+func (p *parts) read(f file) {
+	w := p.w
+	switch top, _, _ := strings.Cut(f.name, "/"); top {
+	case "evenkeel.yml":
+		w.Settings = settings.Read(f.name, f.data, p.problems)
+	case "routing.yml":
+		w.Routing, w.RoutingYML = routing.Read(w.Dir, f.name, f.data, p.problems), f.data
+	case "scrape.yml":
+		w.Scrape = scrapefile.Read(w.Dir, f.name, f.data, p.problems)
+	case "catalog":
+		p.cat.Read(f.name, f.data, p.problems)
+	case "objectives":
+		p.slos.Read(f.name, f.data, p.problems)
+	case "rules":
+		if rulefile.IsTest(f.name) {
+			p.tests = append(p.tests, rulefile.ReadTest(f.name, f.data, p.problems)...)
+		} else if rf, references := rulefile.Read(f.name, f.data, p.problems); rf != nil {
+			w.RuleFiles = append(w.RuleFiles, rf)
+			p.references = append(p.references, references...)
+		}
+	case "oncall":
+		schedules, references := oncall.Read(f.name, f.data, p.problems)
+		w.Schedules, p.references = append(w.Schedules, schedules...), append(p.references, references...)
+	case "runbooks":
+		if rb, references := runbook.ReadLinked(f.name, f.data, p.problems); rb != nil {
+			w.Runbooks, p.references = append(w.Runbooks, rb), append(p.references, references...)
+		}
+	}
+}
+
+// join puts the files' parts together, makes membership the same from both sides, and
+// sorts.
+func (p *parts) join() {
+	w := p.w
+	w.Services, w.Resources, w.Systems, w.Teams, w.People = p.cat.Services, p.cat.Resources, p.cat.Systems, p.cat.Teams, p.cat.People
+	w.Objectives = p.slos.Objectives()
+	p.references = slices.Concat(p.cat.References, p.slos.References, p.references)
 	for _, p := range w.People {
 		for _, t := range p.Teams {
 			if team := w.Team(t); team != nil && !slices.Contains(team.Members, p.ID) {

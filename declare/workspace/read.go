@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/declare/yamldoc"
@@ -20,12 +21,14 @@ import (
 // The bounds of a workspace.
 const (
 	maxFiles = 20_000
-	maxBytes = 256 << 20
+	maxBytes = 256 << 20 // of all files together
+	maxDepth = 10        // of folders
 )
 
-// folders and files of a workspace; the last four are read by rooms to come.
+// Folders and files of a workspace.
 var (
-	folders = []string{"catalog", "objectives", "rules", "oncall", "runbooks", "policies", "blueprints", "roles", "dashboards"}
+	read    = []string{"catalog", "objectives", "rules", "oncall", "runbooks"}
+	later   = []string{"policies", "blueprints", "roles", "dashboards"} // accepted, and not read yet
 	singles = []string{"evenkeel.yml", "routing.yml", "scrape.yml"}
 )
 
@@ -50,7 +53,12 @@ func readAll(dir string, sink *declare.Problems) ([]file, string, error) {
 	if err != nil {
 		return nil, "", fmt.Errorf("cannot read workspace %q: %w", dir, err)
 	}
-	r := &reader{root: real, sink: sink}
+	opened, err := os.OpenRoot(real)
+	if err != nil {
+		return nil, "", fmt.Errorf("cannot read workspace %q: %w", dir, err)
+	}
+	defer opened.Close()
+	r := &reader{path: real, root: opened, sink: sink, seen: map[string]bool{}}
 	entries, err := os.ReadDir(real)
 	if err != nil {
 		return nil, "", fmt.Errorf("cannot read workspace %q: %w", dir, err)
@@ -60,12 +68,12 @@ func readAll(dir string, sink *declare.Problems) ([]file, string, error) {
 		switch {
 		case strings.HasPrefix(name, "."):
 		case slices.Contains(singles, name):
-			r.file(name)
-		case slices.Contains([]string{"catalog", "objectives", "rules", "oncall", "runbooks"}, name):
-			r.folder(name, 0)
-		case slices.Contains(folders, name):
+			r.entry(name, 0, r.file)
+		case slices.Contains(read, name):
+			r.entry(name, 0, nil)
+		case slices.Contains(later, name):
 		default:
-			if hint := yamldoc.Suggest(name, append(slices.Clone(singles), folders...)); hint != "" {
+			if hint := yamldoc.Suggest(name, slices.Concat(singles, read, later)); hint != "" {
 				*sink = append(*sink, declare.Problem{Position: declare.Position{File: name}, Warning: true, Want: "a name that belongs to a workspace", Hint: hint + " it is not read"})
 			}
 		}
@@ -80,44 +88,78 @@ func readAll(dir string, sink *declare.Problems) ([]file, string, error) {
 }
 
 type reader struct {
-	root  string
+	path  string   // of the workspace, without symbolic links
+	root  *os.Root // the same: what is opened through it cannot lie outside, whatever changes meanwhile
 	sink  *declare.Problems
 	files []file
+	seen  map[string]bool // real paths: a file or folder is read once, by its first name
 	bytes int64
+	full  bool
 }
 
 func (r *reader) problem(name, want, hint string) {
 	*r.sink = append(*r.sink, declare.Problem{Position: declare.Position{File: name}, Want: want, Hint: hint})
 }
 
-func (r *reader) folder(name string, depth int) {
-	if depth > 10 {
-		r.problem(name, "folders at most 10 deep", "")
+// entry goes into a folder or reads a file, once it is known to lie inside of the
+// workspace. Where read is nil, a folder is wanted and no file.
+func (r *reader) entry(name string, depth int, read func(name, real string)) {
+	real, info, ok := r.inside(name)
+	if !ok || r.seen[real] {
 		return
 	}
-	entries, err := os.ReadDir(filepath.Join(r.root, filepath.FromSlash(name)))
+	r.seen[real] = true
+	switch {
+	case info.IsDir() && (read == nil || depth > 0):
+		r.folder(name, real, depth)
+	case read == nil:
+		r.problem(name, "a folder", "it is "+kindOf(info.Mode()))
+	case !info.Mode().IsRegular():
+		r.problem(name, "a regular file", "it is "+kindOf(info.Mode()))
+	default:
+		read(name, real)
+	}
+}
+
+func kindOf(m fs.FileMode) string {
+	switch {
+	case m.IsRegular():
+		return "a file"
+	case m.IsDir():
+		return "a folder"
+	case m&fs.ModeNamedPipe != 0:
+		return "a named pipe"
+	case m&fs.ModeSocket != 0:
+		return "a socket"
+	case m&fs.ModeDevice != 0:
+		return "a device"
+	}
+	return "something else"
+}
+
+func (r *reader) folder(name, real string, depth int) {
+	if depth > maxDepth {
+		r.problem(name, fmt.Sprintf("folders at most %d deep", maxDepth), "")
+		return
+	}
+	entries, err := os.ReadDir(filepath.Join(r.path, real))
 	if err != nil {
 		r.problem(name, "a readable folder", err.Error())
 		return
 	}
 	for _, e := range entries {
-		child := path.Join(name, e.Name())
 		if strings.HasPrefix(e.Name(), ".") {
 			continue // editors' files, and the ..data folders of mounted ConfigMaps
 		}
-		real, info, ok := r.inside(child)
-		if !ok {
-			continue
+		if child := path.Join(name, e.Name()); e.IsDir() || e.Type()&fs.ModeSymlink != 0 || wanted(child) {
+			r.entry(child, depth+1, r.wanted)
 		}
-		switch {
-		case info.IsDir() && e.Type()&fs.ModeSymlink != 0:
-			// A folder linked from elsewhere inside could make a loop; its files are read where they are.
-			r.problem(child, "a folder, not a symbolic link to one", real)
-		case info.IsDir():
-			r.folder(child, depth+1)
-		case wanted(child):
-			r.file(child)
-		}
+	}
+}
+
+func (r *reader) wanted(name, real string) {
+	if wanted(name) {
+		r.file(name, real)
 	}
 }
 
@@ -130,54 +172,65 @@ func wanted(name string) bool {
 	return ext == ".yml" || ext == ".yaml"
 }
 
-// inside resolves symbolic links and refuses what leads out of the workspace.
+// inside resolves symbolic links and refuses what leads out of the workspace. The
+// path that it returns is relative to the workspace.
 func (r *reader) inside(name string) (string, fs.FileInfo, bool) {
-	real, err := filepath.EvalSymlinks(filepath.Join(r.root, filepath.FromSlash(name)))
+	real, err := filepath.EvalSymlinks(filepath.Join(r.path, filepath.FromSlash(name)))
 	if err != nil {
-		r.problem(name, "a readable file", err.Error())
+		r.problem(name, "a readable file", strings.ReplaceAll(err.Error(), r.path+string(filepath.Separator), ""))
 		return "", nil, false
 	}
-	if rel, err := filepath.Rel(r.root, real); err != nil || rel == ".." || strings.HasPrefix(rel, ".."+string(filepath.Separator)) {
+	rel, err := filepath.Rel(r.path, real)
+	if err != nil || rel == ".." || strings.HasPrefix(rel, ".."+string(filepath.Separator)) {
 		r.problem(name, "a file inside of the workspace", "the symbolic link leads out of it")
 		return "", nil, false
 	}
-	info, err := os.Lstat(real)
+	info, err := r.root.Lstat(rel)
 	if err != nil {
 		r.problem(name, "a readable file", err.Error())
 		return "", nil, false
 	}
-	return real, info, true
+	return rel, info, true
 }
 
-func (r *reader) file(name string) {
-	real, info, ok := r.inside(name)
+// file reads one regular file.
+func (r *reader) file(name, real string) {
 	switch {
-	case !ok:
-		return
-	case !info.Mode().IsRegular():
-		r.problem(name, "a regular file", "it is a "+info.Mode().Type().String())
-		return
-	case info.Size() > yamldoc.MaxBytes:
-		r.problem(name, fmt.Sprintf("a file of at most %d bytes", yamldoc.MaxBytes), fmt.Sprintf("it has %d", info.Size()))
+	case r.full:
 		return
 	case len(r.files) >= maxFiles:
-		r.problem(name, fmt.Sprintf("at most %d files", maxFiles), "")
+		r.full = true
+		r.problem(name, fmt.Sprintf("at most %d files", maxFiles), "this one and the following were not read")
 		return
 	}
-	f, err := os.Open(real)
+	// Not to wait for a writer, should it have become a pipe since it was looked at.
+	f, err := r.root.OpenFile(real, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		r.problem(name, "a readable file", err.Error())
 		return
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, yamldoc.MaxBytes+1))
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		r.problem(name, "a readable file", err.Error())
+		return
+	case !info.Mode().IsRegular():
+		r.problem(name, "a regular file", "it is "+kindOf(info.Mode()))
+		return
+	case info.Size() > yamldoc.MaxBytes:
+		r.problem(name, fmt.Sprintf("a file of at most %d bytes", yamldoc.MaxBytes), fmt.Sprintf("it has %d", info.Size()))
+		return
+	case r.bytes+info.Size() > maxBytes:
+		r.full = true
+		r.problem(name, fmt.Sprintf("at most %d bytes in all files together", maxBytes), "this one and the following were not read")
+		return
+	}
+	data, err := io.ReadAll(io.LimitReader(f, yamldoc.MaxBytes+1)) // it may have grown
 	if err != nil {
 		r.problem(name, "a readable file", err.Error())
 		return
 	}
-	if r.bytes += int64(len(data)); r.bytes > maxBytes {
-		r.problem(name, fmt.Sprintf("at most %d bytes in all files together", maxBytes), "")
-		return
-	}
+	r.bytes += int64(len(data))
 	r.files = append(r.files, file{name, data})
 }

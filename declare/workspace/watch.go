@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,7 +22,8 @@ type Options struct {
 	Dir    string
 	Logger *slog.Logger
 	// OnLoad is called for each new revision: with the workspace when it is valid,
-	// with nil and the problems when it was refused. Calls do not overlap.
+	// with nil and the problems when it was refused. Calls do not overlap; it must not
+	// call Reload.
 	OnLoad   func(ctx context.Context, w *declare.Workspace, problems declare.Problems)
 	Debounce time.Duration // default 200 ms: editors write in several steps
 	Poll     time.Duration // default 30 s: an event that was missed is caught up with
@@ -32,9 +34,14 @@ type Watcher struct {
 	opts    Options
 	current atomic.Pointer[declare.Workspace]
 
-	mu       sync.Mutex       // one load at a time; guards what follows
-	last     string           // revision last looked at, valid or not
-	problems declare.Problems // of that revision
+	mu   sync.Mutex // one load at a time; guards last
+	last string     // revision last looked at, valid or not
+	seen atomic.Pointer[seen]
+}
+
+// seen is what was found of the revision last looked at.
+type seen struct {
+	problems declare.Problems
 	at       time.Time
 }
 
@@ -57,8 +64,9 @@ func New(opts Options) (*Watcher, error) {
 	if w == nil {
 		return nil, fmt.Errorf("cannot use workspace %q:\n%w", opts.Dir, problems)
 	}
-	watcher := &Watcher{opts: opts, last: w.Revision, problems: problems, at: w.LoadedAt}
+	watcher := &Watcher{opts: opts, last: w.Revision}
 	watcher.current.Store(w)
+	watcher.seen.Store(&seen{problems, w.LoadedAt})
 	return watcher, nil
 }
 
@@ -67,9 +75,8 @@ func (w *Watcher) Current() *declare.Workspace { return w.current.Load() }
 
 // Problems are those of the revision last looked at, and when that was.
 func (w *Watcher) Problems() (declare.Problems, time.Time) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.problems, w.at
+	s := w.seen.Load()
+	return s.problems, s.at
 }
 
 // Reload looks at the folder now. The error is the Problems of a refused
@@ -78,15 +85,16 @@ func (w *Watcher) Reload(ctx context.Context) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	next, problems, err := Load(w.opts.Dir, time.Now())
-	if err != nil {
-		return err
+	if err != nil { // a folder that went away is as wrong as a file in it
+		problems = declare.Problems{{Position: declare.Position{File: "."}, Want: "a workspace folder", Hint: err.Error()}}
 	}
 	revision := "refused:" + problems.Error()
 	if next != nil {
 		revision = next.Revision
 	}
 	if revision != w.last {
-		w.last, w.problems, w.at = revision, problems, time.Now()
+		w.last = revision
+		w.seen.Store(&seen{problems, time.Now()})
 		if next != nil {
 			w.current.Store(next)
 		}
@@ -94,7 +102,10 @@ func (w *Watcher) Reload(ctx context.Context) error {
 			w.opts.OnLoad(ctx, next, problems)
 		}
 	}
-	if next == nil {
+	switch {
+	case err != nil:
+		return err
+	case next == nil:
 		return problems.Errors()
 	}
 	return nil
@@ -140,14 +151,32 @@ func (w *Watcher) look(ctx context.Context) {
 	}
 }
 
-// watchFolders adds every folder; adding one again changes nothing.
+// watchFolders adds every folder; adding one again changes nothing. Where the
+// workspace itself is a symbolic link, the folder that holds it is watched as well: a
+// new version is put in place by changing the link.
 func (w *Watcher) watchFolders(events *fsnotify.Watcher) {
-	err := filepath.WalkDir(w.opts.Dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.IsDir() {
+	dir, err := filepath.Abs(w.opts.Dir)
+	if err != nil {
+		return
+	}
+	real, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		real = dir
+	}
+	if real != dir {
+		err = events.Add(filepath.Dir(dir))
+	} else {
+		err = nil
+	}
+	err = errors.Join(err, filepath.WalkDir(real, func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil || !d.IsDir():
 			return nil //nolint:nilerr // a folder that went away is the next look's matter
+		case path != real && strings.HasPrefix(d.Name(), "."):
+			return fs.SkipDir // version control; the ..data link of a ConfigMap is an entry of its parent
 		}
 		return events.Add(path)
-	})
+	}))
 	if err != nil {
 		w.opts.Logger.Warn("cannot watch all of the workspace, polling goes on", "dir", w.opts.Dir, "err", err)
 	}

@@ -2,6 +2,7 @@ package yamldoc
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -63,7 +64,12 @@ func Cut(s string) string {
 	return s
 }
 
+// join makes a field path. A key may be as long as the file: in a path, and so in
+// every path below it, it is not.
 func join(path, key string) string {
+	if len(key) > 80 {
+		key = Cut(key)
+	}
 	if path == "" {
 		return key
 	}
@@ -122,6 +128,20 @@ func (n Node) Keys() []Node {
 	return out
 }
 
+// Pair is one entry of a mapping.
+type Pair struct{ Key, Value Node }
+
+// Pairs lists a mapping's entries in the order of the file. Use it, and not Field for
+// each key, where a mapping may have many.
+func (n Node) Pairs() []Pair {
+	keys := n.Keys()
+	out := make([]Pair, len(keys))
+	for i, k := range keys {
+		out[i] = Pair{k, Node{file: n.file, path: k.path, y: n.y.Content[2*i+1], sink: n.sink}}
+	}
+	return out
+}
+
 // Text is a scalar's text, whatever its type.
 func (n Node) Text() string { return n.text() }
 
@@ -149,15 +169,21 @@ func (n Node) Only(known ...string) {
 	}
 }
 
-// Misspelt records a Problem for a key that is not known but nearly is: for
-// formats that are open to further keys.
+// Misspelt records a Problem for a key that is not known but very nearly is: for
+// formats that are open to further keys. A known key that is there itself cannot have
+// been meant by another.
 func (n Node) Misspelt(known ...string) {
+	var here []string
+	for _, k := range n.Keys() {
+		here = append(here, k.y.Value)
+	}
+	missing := slices.DeleteFunc(slices.Clone(known), func(k string) bool { return slices.Contains(here, k) })
 	for _, k := range n.Keys() {
 		if slices.Contains(known, k.y.Value) {
 			continue
 		}
-		if hint := Suggest(k.y.Value, known); hint != "" {
-			k.Problem(k.y.Value, "a known key", hint)
+		if near := nearest(k.y.Value, missing, (len([]rune(k.y.Value))-1)/3); near != "" {
+			k.Problem(k.y.Value, "a known key", fmt.Sprintf("did you mean %q?", near))
 		}
 	}
 }
@@ -212,20 +238,24 @@ func (n Node) Strings() []string {
 func (n Node) StringMap() map[string]string {
 	out := map[string]string{}
 	if n.Mapping() {
-		for _, k := range n.Keys() {
-			out[k.y.Value] = n.Field(k.y.Value).String()
+		for _, p := range n.Pairs() {
+			out[p.Key.y.Value] = p.Value.String()
 		}
 	}
 	return out
 }
 
-// Float returns a number.
+// Float returns a finite number.
 func (n Node) Float() (float64, bool) {
 	if n.Missing() {
 		return 0, false
 	}
-	f, err := strconv.ParseFloat(n.String(), 64)
-	if err != nil {
+	if n.y.Kind != yaml.ScalarNode {
+		n.Problem(n.text(), "a number", "")
+		return 0, false
+	}
+	f, err := strconv.ParseFloat(n.y.Value, 64)
+	if err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
 		n.Problem(n.text(), "a number", "")
 		return 0, false
 	}
@@ -237,8 +267,8 @@ func (n Node) Int() (int, bool) {
 	if n.Missing() {
 		return 0, false
 	}
-	i, err := strconv.Atoi(n.String())
-	if err != nil {
+	i, err := strconv.Atoi(n.text())
+	if err != nil || n.y.Kind != yaml.ScalarNode {
 		n.Problem(n.text(), "a whole number", "")
 		return 0, false
 	}
@@ -264,8 +294,8 @@ func (n Node) Duration() (time.Duration, bool) {
 	if n.Missing() {
 		return 0, false
 	}
-	d, err := model.ParseDuration(n.String())
-	if err != nil {
+	d, err := model.ParseDuration(n.text())
+	if err != nil || n.y.Kind != yaml.ScalarNode {
 		n.Problem(n.text(), "a duration as 15s, 5m or 30d", "")
 		return 0, false
 	}

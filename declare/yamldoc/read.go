@@ -21,6 +21,8 @@ const (
 	MaxDocuments = 2_000
 	maxNodes     = 500_000 // after aliases are expanded
 	maxDepth     = 100
+
+	maxDuplicates = 100 // Problems about them in one document
 )
 
 // Read parses a file of one or more documents. Empty documents are left out.
@@ -62,7 +64,8 @@ func Read(file string, data []byte, sink *declare.Problems) []Node {
 			continue
 		}
 		node := Node{file: file, y: doc, sink: sink}
-		node.duplicates(doc, "")
+		left = maxDuplicates
+		node.duplicates(doc, nil, &left)
 		out = append(out, node)
 	}
 }
@@ -149,22 +152,44 @@ func merge(content []*yaml.Node) []*yaml.Node {
 	return own
 }
 
-func (n Node) duplicates(y *yaml.Node, path string) {
+// duplicates finds keys that are there twice. The path is put together only for
+// those: keys may be long, and mappings below them many.
+func (n Node) duplicates(y *yaml.Node, path []string, left *int) {
 	switch y.Kind {
 	case yaml.MappingNode:
 		seen := map[string]int{}
 		for i := 0; i+1 < len(y.Content); i += 2 {
 			key := y.Content[i]
-			at := join(path, key.Value)
-			if first, dup := seen[key.Value]; dup {
-				Node{file: n.file, path: at, y: key, sink: n.sink}.Problem(key.Value, "each key once", fmt.Sprintf("it is also on line %d", first))
+			if first, dup := seen[key.Value]; dup && *left > 0 {
+				*left--
+				at := ""
+				for _, p := range append(path, key.Value) {
+					at = join(at, p)
+				}
+				Node{file: n.file, path: strings.ReplaceAll(at, ".[", "["), y: key, sink: n.sink}.
+					Problem(key.Value, "each key once", fmt.Sprintf("it is also on line %d", first))
 			}
 			seen[key.Value] = key.Line
-			n.duplicates(y.Content[i+1], at)
+			n.duplicates(y.Content[i+1], append(path, key.Value), left)
 		}
 	case yaml.SequenceNode:
 		for i, c := range y.Content {
-			n.duplicates(c, fmt.Sprintf("%s[%d]", path, i))
+			if c.Kind != yaml.ScalarNode {
+				n.duplicates(c, append(path, fmt.Sprintf("[%d]", i)), left)
+			}
 		}
 	}
+}
+
+// One is Read for formats that are one document: further ones are Problems, and not
+// passed over in silence. A file without any is the zero Node and false.
+func One(file string, data []byte, sink *declare.Problems) (Node, bool) {
+	docs := Read(file, data, sink)
+	if len(docs) == 0 {
+		return Node{file: file, sink: sink}, false
+	}
+	for _, d := range docs[1:] {
+		d.Problem("another document", "one document in this file", "what stands after --- would not be read")
+	}
+	return docs[0], true
 }

@@ -6,18 +6,24 @@ import (
 )
 
 // Suggest returns `did you mean "x"?` for the candidate nearest to what was
-// written, or "" when none is near: at most a third of its letters may differ.
+// written, or "" when none is near: about a third of its letters may differ.
 func Suggest(got string, candidates []string) string {
-	best, least := "", len([]rune(got))/3+1
+	if near := nearest(got, candidates, max(1, (len([]rune(got))+1)/3)); near != "" && near != got {
+		return fmt.Sprintf("did you mean %q?", near)
+	}
+	return ""
+}
+
+// nearest is the candidate with the least distance, the first of several, or "" when
+// all are further away than most. Case does not count.
+func nearest(got string, candidates []string, most int) string {
+	best, least := "", most
 	for _, c := range candidates {
 		if d := distance(strings.ToLower(got), strings.ToLower(c), least); d <= least && (best == "" || d < least) {
 			best, least = c, d
 		}
 	}
-	if best == "" || best == got {
-		return ""
-	}
-	return fmt.Sprintf("did you mean %q?", best)
+	return best
 }
 
 // distance is the Levenshtein distance with swaps of neighbours counted as one,
