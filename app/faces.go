@@ -1,8 +1,50 @@
 package app
 
-import "net/http"
+import (
+	"context"
+	"io/fs"
+	"net/http"
+	"path/filepath"
 
-// faces are the pages and our own API.
+	"github.com/evenkeel/evenkeel/api"
+)
+
+// faces are our own API and the pages, by pattern.
 func (a *App) faces() (map[string]http.Handler, error) {
-	return map[string]http.Handler{}, nil
+	ours, err := api.New(api.Options{
+		Workspace: a.ws, WorkspaceProblems: a.watcher.Problems, Journal: a.db, Findings: a.findings, Incidents: a.incidents, Changes: a.changes,
+		Runs: a.runs, Reviews: a.reviews, Silences: a.alerts, Accounts: a.accounts, Query: a.engine.Query, URL: a.link, Stores: a.stores,
+		Started: a.started, Logger: a.o.Logger.With("room", "api"), Version: a.o.Version, Closing: a.closing,
+	})
+	if err != nil {
+		return nil, err
+	}
+	pages, err := a.pages()
+	if err != nil {
+		return nil, err
+	}
+	return map[string]http.Handler{"/api/evenkeel/": ours, "/": pages}, nil
+}
+
+// stores says how much each store keeps.
+func (a *App) stores(context.Context) []api.Store {
+	return []api.Store{
+		{Name: "metrics", Kind: "Prometheus TSDB", Bytes: size(filepath.Join(a.o.Data, "metrics")), Series: int64(a.metrics.Head().NumSeries())},
+		{Name: "state", Kind: "SQLite", Bytes: size(filepath.Join(a.o.Data, "state.db"))},
+	}
+}
+
+// size is that of a file or folder in bytes, as far as it can be read.
+func size(path string) int64 {
+	var sum int64
+	_ = filepath.WalkDir(path, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return nil //nolint:nilerr // a file that has just gone has no size
+		}
+		if info, err := d.Info(); err == nil {
+			sum += info.Size()
+		}
+		return nil
+	})
+	return sum
 }

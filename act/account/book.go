@@ -218,23 +218,30 @@ func (b *Book) Accounts(ctx context.Context) ([]Account, error) {
 	return out, rows.Err()
 }
 
-// Disable ends an account's sessions and tokens; nobody disables themselves.
-func (b *Book) Disable(ctx context.Context, now time.Time, actor journal.Actor, person declare.PersonID) error {
-	if actor == journal.Person(string(person)) {
+// SetDisabled ends an account's sessions and tokens, or lets them back in; nobody
+// disables themselves.
+func (b *Book) SetDisabled(ctx context.Context, now time.Time, actor journal.Actor, person declare.PersonID, disabled bool) error {
+	if disabled && actor == journal.Person(string(person)) {
 		return &act.ConflictError{Why: "nobody disables their own account"}
 	}
+	kind, verb := journal.Kind("account.enabled"), "enabled"
+	if disabled {
+		kind, verb = "account.disabled", "disabled"
+	}
 	return b.db.Update(ctx, func(tx *state.Tx) error {
-		res, err := tx.ExecContext(ctx, `UPDATE accounts SET disabled = 1 WHERE person = ?`, person)
+		res, err := tx.ExecContext(ctx, `UPDATE accounts SET disabled = ? WHERE person = ?`, disabled, person)
 		if err != nil {
 			return err
 		}
 		if n, err := res.RowsAffected(); err != nil || n == 0 {
 			return errors.Join(act.ErrNotFound, err)
 		}
-		if _, err := tx.ExecContext(ctx, `DELETE FROM sessions WHERE person = ?`, person); err != nil {
-			return err
+		if disabled {
+			if _, err := tx.ExecContext(ctx, `DELETE FROM sessions WHERE person = ?`, person); err != nil {
+				return err
+			}
 		}
-		_, err = tx.Record(journal.Fact{At: now, Kind: "account.disabled", Actor: actor, Subject: ref(person), Text: "account of " + string(person) + " disabled"})
+		_, err = tx.Record(journal.Fact{At: now, Kind: kind, Actor: actor, Subject: ref(person), Text: "account of " + string(person) + " " + verb})
 		return err
 	})
 }

@@ -7,6 +7,7 @@
 package host
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -35,7 +36,7 @@ func Registry(logger *slog.Logger) (prometheus.Gatherer, error) {
 	if err := parseFlags(); err != nil {
 		return nil, fmt.Errorf("cannot prepare host metrics: %w", err)
 	}
-	node, err := collector.NewNodeCollector(logger, collectors...)
+	node, err := collector.NewNodeCollector(quiet(logger), collectors...)
 	if err != nil {
 		return nil, fmt.Errorf("cannot prepare host metrics: %w", err)
 	}
@@ -44,4 +45,13 @@ func Registry(logger *slog.Logger) (prometheus.Gatherer, error) {
 		return nil, fmt.Errorf("cannot prepare host metrics: %w", err)
 	}
 	return reg, nil
+}
+
+// quiet leaves out what collectors say of a machine that lacks something: it is no
+// fault, and one that cannot collect at all is seen by Collector.
+func quiet(l *slog.Logger) *slog.Logger {
+	if l.Enabled(context.Background(), slog.LevelDebug) {
+		return l
+	}
+	return slog.New(slog.DiscardHandler)
 }
