@@ -21,6 +21,7 @@ import (
 	promconfig "github.com/prometheus/prometheus/config"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/rules"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/util/features"
 	"github.com/prometheus/prometheus/util/notifications"
@@ -32,7 +33,7 @@ type Options struct {
 	Queryable  storage.SampleAndChunkQueryable
 	Exemplars  storage.ExemplarQueryable
 	Engine     promql.QueryEngine
-	Rules      v1.RulesRetriever
+	Rules      v1.RulesRetriever  // nil: no rules
 	Targets    v1.TargetRetriever // nil: no targets
 	Gatherer   clientprom.Gatherer
 	Registerer clientprom.Registerer
@@ -56,6 +57,9 @@ func New(o Options) http.Handler {
 	}
 	if o.Targets == nil {
 		o.Targets = noTargets{}
+	}
+	if o.Rules == nil {
+		o.Rules = noRules{}
 	}
 	pass := func(h http.HandlerFunc) http.HandlerFunc { return h }
 	api := v1.NewAPI(
@@ -100,6 +104,11 @@ func (p pools) ScrapePools() []string {
 	}
 	return out
 }
+
+type noRules struct{}
+
+func (noRules) RuleGroups() []*rules.Group           { return nil }
+func (noRules) AlertingRules() []*rules.AlertingRule { return nil }
 
 type noAlertmanagers struct{}
 
