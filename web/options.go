@@ -1,0 +1,174 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/evenkeel/evenkeel/act"
+	"github.com/evenkeel/evenkeel/declare"
+	"github.com/evenkeel/evenkeel/detect"
+	"github.com/evenkeel/evenkeel/journal"
+	"github.com/evenkeel/evenkeel/learn"
+	"github.com/evenkeel/evenkeel/respond"
+)
+
+// Options are the parts that pages are made from. All are required but those that
+// say otherwise.
+type Options struct {
+	// Workspace returns the workspace in use; it MUST NOT return nil.
+	Workspace func() *declare.Workspace
+	// WorkspaceProblems returns why the newest folder content was refused, and when;
+	// no problems when it is in use.
+	WorkspaceProblems func() (declare.Problems, time.Time)
+
+	Journal   journal.Reader
+	Findings  Findings
+	Incidents respond.Incidents
+	Changes   act.Changes
+	Runs      act.Runs
+	Reviews   learn.Reviews
+	Silences  Silences
+	Accounts  Accounts
+
+	// Query answers an instant query: one point a series. A scalar is one series
+	// without labels.
+	Query func(ctx context.Context, expr string, at time.Time) ([]Series, error)
+	// QueryRange answers a range query, points at from, from+step, … up to to.
+	QueryRange func(ctx context.Context, expr string, from, to time.Time, step time.Duration) ([]Series, error)
+
+	// MayRun says whether a person runs a step of that risk without asking, and why.
+	MayRun func(who declare.PersonID, risk declare.Risk) (ok bool, why string)
+	// MayApprove says whether a person may answer for a step that somebody else
+	// asked for, and why.
+	MayApprove func(who declare.PersonID, risk declare.Risk, requestedBy journal.Actor) (ok bool, why string)
+
+	Now     func() time.Time // optional: time.Now
+	Logger  *slog.Logger     // optional: slog.Default
+	Version string           // optional
+	// Closing, when closed, ends the live streams, so that a graceful shutdown
+	// does not wait for them. Optional.
+	Closing <-chan struct{}
+}
+
+// Findings is what pages read of the book of findings.
+type Findings interface {
+	List(ctx context.Context, f detect.Filter) (found []detect.Finding, total int, err error)
+	Get(ctx context.Context, id int64) (detect.Finding, error)
+}
+
+// Series is one answer of a query. Points are in order of time.
+type Series struct {
+	Labels map[string]string // __name__ among them
+	Points []Point
+}
+
+// Point is one value; NaN where there is none.
+type Point struct {
+	At    time.Time
+	Value float64
+}
+
+// Silence mutes the notifications of the findings that it matches.
+type Silence struct {
+	ID       string
+	Matchers string // as Alertmanager writes them: service="checkout", severity=~"page|ticket"
+	Comment  string
+	By       string
+	Starts   time.Time
+	Ends     time.Time
+	State    string // active, pending, expired
+}
+
+// Silences is what pages do with silences.
+type Silences interface {
+	List(ctx context.Context) ([]Silence, error)
+	// Add MUST return an *act.InvalidError for matchers that cannot be read.
+	Add(ctx context.Context, now time.Time, actor journal.Actor, s Silence) (id string, err error)
+	// Expire MUST return act.ErrNotFound for a silence that is not there.
+	Expire(ctx context.Context, now time.Time, actor journal.Actor, id string) error
+}
+
+// Session is what a sign-in yields: the cookie's value and when it ends.
+type Session struct {
+	Secret  string
+	Expires time.Time
+}
+
+// Invitation is an unused one-time link.
+type Invitation struct {
+	Person  declare.PersonID // "" when the guest chooses among the catalog's people
+	Admin   bool
+	Expires time.Time
+}
+
+// Account is a person who can, or could, sign in.
+type Account struct {
+	Person   declare.PersonID
+	Admin    bool
+	Disabled bool
+	Created  time.Time
+	LastSeen time.Time // zero: never
+}
+
+// Token lets a program act in a person's name.
+type Token struct {
+	ID       string
+	Name     string
+	Created  time.Time
+	Expires  time.Time // zero: never
+	LastUsed time.Time // zero: never
+}
+
+// Accounts is who may come in. Secrets that it returns are shown once and kept
+// nowhere by this package.
+type Accounts interface {
+	// SignIn MUST return ErrWrongPassword, or an *act.DeniedError with the reason
+	// where that may be told (too many tries, a disabled account).
+	SignIn(ctx context.Context, now time.Time, person declare.PersonID, password, remote string) (Session, error)
+	SignOut(ctx context.Context, now time.Time, secret string) error
+	// Invitation MUST return act.ErrNotFound for a link that is unknown, used or over.
+	Invitation(ctx context.Context, now time.Time, secret string) (Invitation, error)
+	// Accept makes the account and signs it in. An *act.InvalidError names person
+	// or password as its field.
+	Accept(ctx context.Context, now time.Time, secret string, person declare.PersonID, password, remote string) (Session, error)
+
+	List(ctx context.Context) ([]Account, error)
+	Invite(ctx context.Context, now time.Time, actor journal.Actor, person declare.PersonID, admin bool) (secret string, expires time.Time, err error)
+	SetDisabled(ctx context.Context, now time.Time, actor journal.Actor, person declare.PersonID, disabled bool) error
+
+	Tokens(ctx context.Context, person declare.PersonID) ([]Token, error)
+	CreateToken(ctx context.Context, now time.Time, actor journal.Actor, person declare.PersonID, name string, expires time.Time) (secret string, err error)
+	RevokeToken(ctx context.Context, now time.Time, actor journal.Actor, person declare.PersonID, id string) error
+}
+
+// ErrWrongPassword is a sign-in with a name or a password that is not right; which
+// of the two is not told.
+var ErrWrongPassword = errors.New("the name or the password is not right")
+
+// check names the first part that is missing.
+func (o *Options) check() error {
+	for _, part := range []struct {
+		name    string
+		missing bool
+	}{
+		{"Workspace", o.Workspace == nil}, {"WorkspaceProblems", o.WorkspaceProblems == nil},
+		{"Journal", o.Journal == nil}, {"Findings", o.Findings == nil}, {"Incidents", o.Incidents == nil},
+		{"Changes", o.Changes == nil}, {"Runs", o.Runs == nil}, {"Reviews", o.Reviews == nil},
+		{"Silences", o.Silences == nil}, {"Accounts", o.Accounts == nil},
+		{"Query", o.Query == nil}, {"QueryRange", o.QueryRange == nil},
+		{"MayRun", o.MayRun == nil}, {"MayApprove", o.MayApprove == nil},
+	} {
+		if part.missing {
+			return errors.New("cannot make the pages: expected Options." + part.name)
+		}
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	return nil
+}

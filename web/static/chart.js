@@ -1,0 +1,131 @@
+// Charts: puts an interactive uPlot in the place of each chart that the server drew,
+// from the same data. Without this script the server's drawing stays.
+"use strict";
+(() => {
+  const inks = ["--accent", "--warn", "--ok", "--info", "--bad", "--off"];
+  const drawn = new Map(); // plot element → uPlot
+
+  // A canvas knows no CSS variables: a probe element resolves them.
+  const probe = document.createElement("i");
+  probe.hidden = true;
+  const ink = (name) => {
+    if (!probe.isConnected) document.body.append(probe);
+    probe.style.color = `var(${name})`;
+    return getComputedStyle(probe).color;
+  };
+
+  const digits = (v) => (v === 0 ? "0" : Math.abs(v) >= 1000 || Number.isInteger(v) ? v.toLocaleString("en", { maximumFractionDigits: 1 }) : v.toPrecision(3).replace(/\.?0+$/, ""));
+  const units = {
+    percent: (v) => digits(Math.round(v * 1e6) / 1e4) + " %",
+    times: (v) => digits(v) + "×",
+    seconds: (v) => digits(v) + " s",
+  };
+  const utc = (at, span) => {
+    const iso = new Date(at * 1000).toISOString();
+    return span > 129600 ? iso.slice(5, 16).replace("T", " ") : span > 600 ? iso.slice(11, 16) : iso.slice(11, 19);
+  };
+
+  // What lies behind the lines: shaded times; what lies over them: limits and changes.
+  const behind = (data) => (u) => {
+    const { ctx, bbox } = u;
+    ctx.save();
+    ctx.globalAlpha = 0.1;
+    ctx.fillStyle = ink("--bad");
+    for (const s of data.shades || []) {
+      const left = Math.max(u.valToPos(s.from, "x", true), bbox.left);
+      const right = Math.min(u.valToPos(s.to, "x", true), bbox.left + bbox.width);
+      if (right > left) ctx.fillRect(left, bbox.top, right - left, bbox.height);
+    }
+    ctx.restore();
+  };
+  const over = (data) => (u) => {
+    const { ctx, bbox } = u;
+    const line = (x1, y1, x2, y2, colour, dash) => {
+      ctx.save();
+      ctx.strokeStyle = ink(colour);
+      ctx.lineWidth = devicePixelRatio;
+      ctx.setLineDash(dash.map((d) => d * devicePixelRatio));
+      ctx.beginPath();
+      ctx.moveTo(x1, y1);
+      ctx.lineTo(x2, y2);
+      ctx.stroke();
+      ctx.restore();
+    };
+    for (const l of data.limits || []) {
+      const y = u.valToPos(l.value, "y", true);
+      if (y >= bbox.top && y <= bbox.top + bbox.height) line(bbox.left, y, bbox.left + bbox.width, y, "--soft", [5, 4]);
+    }
+    for (const old of u.over.parentNode.querySelectorAll(".flag")) old.remove();
+    for (const m of data.marks || []) {
+      const x = u.valToPos(m.at, "x", true);
+      if (x < bbox.left || x > bbox.left + bbox.width) continue;
+      line(x, bbox.top, x, bbox.top + bbox.height, m.far ? "--soft" : "--ink", [2, 3]);
+      const flag = document.createElement("a");
+      flag.className = m.far ? "flag far" : "flag";
+      flag.href = m.url;
+      flag.title = m.label + ", " + utc(m.at, 3600);
+      flag.setAttribute("aria-label", flag.title);
+      flag.innerHTML = '<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M8 .8 15.2 8 8 15.2.8 8Z"/></svg>';
+      flag.style.left = x / devicePixelRatio + "px";
+      flag.style.top = "0px";
+      u.over.parentNode.append(flag);
+    }
+  };
+
+  function draw(plot) {
+    const source = document.getElementById("chart-" + plot.dataset.chart);
+    if (!source || typeof uPlot === "undefined") return;
+    const data = JSON.parse(source.textContent);
+    const span = data.to - data.from;
+    const unit = units[data.unit] || digits;
+    const axis = { stroke: () => ink("--soft"), grid: { stroke: () => ink("--line"), width: 1 }, ticks: { show: false }, font: "11px system-ui, sans-serif" };
+    const limits = (data.limits || []).map((l) => l.value);
+    const options = {
+      width: plot.clientWidth, height: 190, padding: [14, 6, 0, 0],
+      tzDate: (ts) => uPlot.tzDate(new Date(ts * 1e3), "Etc/UTC"),
+      cursor: { drag: { x: true, y: false }, points: { size: 6 } },
+      legend: { live: true },
+      scales: {
+        x: { time: true },
+        y: { range: (u, lo, hi) => {
+          if (lo == null) return [0, 1];
+          for (const v of limits) if (v <= hi * 3 && v >= lo * 3) { lo = Math.min(lo, v); hi = Math.max(hi, v); }
+          lo = Math.min(0, lo); hi = Math.max(0, hi);
+          if (data.unit === "percent" && lo >= 0 && hi <= 1 && hi > 0.5) hi = 1;
+          if (lo === hi) hi = lo + 1;
+          return [lo, hi + (hi - lo) * 0.04];
+        } },
+      },
+      axes: [
+        { ...axis, space: 70, values: (u, ts) => ts.map((t) => utc(t, span)) },
+        { ...axis, size: 58, space: 34, values: (u, vs) => vs.map(unit) },
+      ],
+      series: [
+        { label: "UTC", value: (u, t) => (t == null ? "" : utc(t, 1)) },
+        ...data.series.map((s, i) => ({
+          label: s.label, stroke: () => ink(inks[i % inks.length]), width: 1.6, spanGaps: false, points: { show: s.values.filter((v) => v != null).length < 3 },
+          value: (u, v) => (v == null ? "–" : unit(v)),
+        })),
+      ],
+      hooks: { drawClear: [behind(data)], draw: [over(data)] },
+    };
+    const alt = plot.querySelector("svg.drawn");
+    const label = alt ? alt.getAttribute("aria-label") : data.title;
+    plot.textContent = "";
+    plot.setAttribute("role", "group");
+    plot.setAttribute("aria-label", label);
+    drawn.set(plot, new uPlot(options, [data.x, ...data.series.map((s) => s.values)], plot));
+  }
+
+  // drawAll draws what is new below an element, and forgets what has left the page.
+  function drawAll(root = document) {
+    for (const [plot, u] of drawn) if (!plot.isConnected) { u.destroy(); drawn.delete(plot); }
+    for (const plot of root.querySelectorAll("[data-chart]")) if (!drawn.has(plot)) draw(plot);
+  }
+  let wait;
+  const later = (fn) => { clearTimeout(wait); wait = setTimeout(fn, 80); };
+  addEventListener("resize", () => later(() => { for (const [plot, u] of drawn) u.setSize({ width: plot.clientWidth, height: 190 }); }));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { for (const u of drawn.values()) u.redraw(false, true); });
+  drawAll();
+  window.evenkeelCharts = drawAll;
+})();
