@@ -40,8 +40,10 @@ func spawn(binary, name, version string, args []string, socket *os.File, stderr 
 	// Room to breathe above the leak's bound, and a collector that keeps to it. The
 	// rest of the environment, secrets among it, is none of the shop's business.
 	c.cmd.Env = []string{"GOMEMLIMIT=280MiB", "PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "TMPDIR=" + os.TempDir()}
-	if dir := os.Getenv("GOCOVERDIR"); dir != "" {
-		c.cmd.Env = append(c.cmd.Env, "GOCOVERDIR="+dir)
+	for _, name := range []string{"GOCOVERDIR", "GORACE"} { // of a program built for tests
+		if v := os.Getenv(name); v != "" {
+			c.cmd.Env = append(c.cmd.Env, name+"="+v)
+		}
 	}
 	c.cmd.Stderr = stderr
 	if socket != nil {

@@ -90,7 +90,7 @@ func TestRollingDeploymentsFailNoRequest(t *testing.T) {
 	t.Parallel()
 	s := open(t, Options{Rate: 200})
 	before := s.Status(t.Context())
-	for range 3 {
+	for range 2 {
 		for _, name := range services {
 			d := mustDo(t)(s.Restart(Order{Service: name}))
 			if d.Seconds > 8 {
