@@ -54,7 +54,14 @@ func Burns(o *declare.Objective, interval time.Duration) []Burn {
 		b.Long = min(b.Long, o.Window.Length)
 		b.Short = min(b.Short, b.Long)
 	}
-	return out
+	// Where raising has made two conditions of one severity look at the same windows,
+	// the one with the lower factor says it all.
+	all := slices.Clone(out)
+	return slices.DeleteFunc(out, func(b Burn) bool {
+		return slices.ContainsFunc(all, func(c Burn) bool {
+			return c.Severity == b.Severity && c.Long == b.Long && c.Short == b.Short && c.Factor < b.Factor
+		})
+	})
 }
 
 func whole(d time.Duration) time.Duration { return max(d.Round(time.Second), time.Second) }
