@@ -25,6 +25,8 @@ func (s *server) routes() []route {
 
 		get("/services", "All services with how they stand.", s.services),
 		get("/services/{service}", "One service.", s.service),
+		get("/teams", "All teams.", s.teams),
+		get("/people", "Everybody of the catalog.", s.people),
 		get("/objectives", "All objectives with budget and burn rate.", s.objectives),
 		get("/objectives/{objective}", "One objective.", s.objective),
 		get("/findings", "Findings, newest first.", s.findings),

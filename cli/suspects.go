@@ -1,0 +1,64 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/evenkeel/evenkeel/api"
+	"github.com/evenkeel/evenkeel/respond"
+)
+
+func init() { verbs = append(verbs, newSuspects) }
+
+func newSuspects() *cobra.Command {
+	var r *remote
+	cmd := &cobra.Command{
+		Use: "suspects [INCIDENT]", GroupID: "respond", Args: cobra.MaximumNArgs(1),
+		Short:   "Say what most likely caused an incident, with evidence",
+		Long:    "Say what most likely caused an incident, best first, with evidence. Without a number\nit is the newest active incident.",
+		Example: "  evenkeel suspects\n  evenkeel suspects 7 -o json",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			n, err := theIncident(cmd, r, args)
+			if err != nil {
+				return err
+			}
+			return list(cmd, r, "list the suspects of incident "+n, "/incidents/"+n+"/suspects", nil, "Incident "+n+" has no suspects.", suspectTable)
+		},
+	}
+	r = newRemote(cmd)
+	cmd.ValidArgsFunction = r.live(allIncidents)
+	return cmd
+}
+
+// theIncident is the one that is named, or the newest active one.
+func theIncident(cmd *cobra.Command, r *remote, args []string) (string, error) {
+	if len(args) > 0 {
+		return numberArg("incident", args[0])
+	}
+	c, err := r.client(cmd)
+	if err != nil {
+		return "", err
+	}
+	var active api.List[respond.Incident]
+	if _, err := c.get(cmd.Context(), "list incidents", "/incidents", values("active", "true", "limit", "1"), &active); err != nil {
+		return "", err
+	}
+	if len(active.Items) == 0 {
+		return "", errors.New("cannot choose an incident: none is active; name one")
+	}
+	n := fmt.Sprint(active.Items[0].Number)
+	if r.format.name == formatTable {
+		fmt.Fprintf(cmd.ErrOrStderr(), "Incident %s: %s\n", n, printable(active.Items[0].Title))
+	}
+	return n, nil
+}
+
+func suspectTable(items []respond.Suspect) *table {
+	t := columns("RANK", "SCORE", "CHANGE", "SERVICE", "AT", "WHAT", "WHY")
+	for _, s := range items {
+		t.row(fmt.Sprint(s.Rank), fmt.Sprintf("%.2f", s.Score), s.Change, string(s.Service), ago(s.At), s.Summary, s.Reason)
+	}
+	return t
+}
