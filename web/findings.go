@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/evenkeel/evenkeel/act"
@@ -84,12 +85,13 @@ func (s *site) findings(w http.ResponseWriter, r *http.Request, me act.Identity)
 
 type findingView struct {
 	Page
-	Finding  detect.Finding
+	Finding  *detect.Finding
 	Labels   []Link // name and value; the link lists findings like it
 	Notes    [][2]string
 	Chart    *Chart
 	Why      []string
 	Runbook  Link
+	Mute     string // the form of a silence on exactly it
 	Timeline []journal.Fact
 }
 
@@ -103,13 +105,18 @@ func (s *site) finding(w http.ResponseWriter, r *http.Request, me act.Identity) 
 	if err != nil {
 		return err
 	}
-	v := findingView{Page: s.page(r, me, f.Name, "findings"), Finding: f}
+	v := findingView{Page: s.page(r, me, f.Name, "findings"), Finding: &f}
 	for _, k := range sortedKeys(f.Labels) {
 		v.Labels = append(v.Labels, Link{k + "=" + strconv.Quote(f.Labels[k]), withQuery("/findings", "state", "all", "q", f.Name)})
 	}
 	for _, k := range sortedKeys(f.Annotations) {
 		v.Notes = append(v.Notes, [2]string{k, f.Annotations[k]})
 	}
+	var matchers []string
+	for _, l := range v.Labels {
+		matchers = append(matchers, l.Text)
+	}
+	v.Mute = withQuery("/silences", "matchers", strings.Join(matchers, ", "))
 	v.Runbook = s.runbookLink(f.Runbook)
 	v.Why = whyFired(f)
 	if f.Expr != "" {

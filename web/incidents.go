@@ -54,8 +54,8 @@ type incidentView struct {
 	Notifications []respond.Notification
 	Timeline      []journal.Fact
 	People        []*declare.Person
-	Can           map[respond.Event]bool
-	Note          string // as typed
+	Can           map[string]bool // event → the state allows it
+	Note          string          // as typed
 	Review        bool
 	OnCall        []declare.PersonID
 }
@@ -99,12 +99,12 @@ func (s *site) showIncident(w http.ResponseWriter, r *http.Request, me act.Ident
 	}
 	v := incidentView{
 		Page: s.page(r, me, "#"+strconv.FormatInt(int64(n), 10)+" "+i.Title, "incidents"), Incident: incidentLine{Incident: i, Mine: i.Assignee == me.Person},
-		People: ws.People, Can: map[respond.Event]bool{}, Note: note, OnCall: onCall(ws, i.Team, now),
+		People: ws.People, Can: map[string]bool{}, Note: note, OnCall: onCall(ws, i.Team, now),
 	}
 	v.Problem = problem
 	for _, e := range []respond.Event{respond.Acknowledge, respond.Mitigate, respond.Resolve} {
 		_, err := respond.Next(i.Status, e, !i.Clocks.Acknowledged.IsZero())
-		v.Can[e] = err == nil
+		v.Can[string(e)] = err == nil
 	}
 	v.Points = clockPoints(i.Clocks)
 

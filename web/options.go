@@ -109,7 +109,6 @@ type Account struct {
 	Admin    bool
 	Disabled bool
 	Created  time.Time
-	LastSeen time.Time // zero: never
 }
 
 // Token lets a program act in a person's name.
