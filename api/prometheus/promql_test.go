@@ -30,6 +30,7 @@ import (
 // TestPromQL runs Prometheus' whole suite with every query sent over HTTP to our
 // handler and every answer read back from its JSON.
 func TestPromQL(t *testing.T) {
+	t.Parallel()
 	engine := promqltest.NewTestEngine(t, false, 0, promqltest.DefaultMaxSamplesPerQuery)
 	overHTTP := &httpEngine{engine: engine}
 	overHTTP.server = httptest.NewServer(prometheus.New(prometheus.Options{
