@@ -203,8 +203,18 @@ var healthClient = &http.Client{Timeout: 2 * time.Second, Transport: &http.Trans
 // healthy waits until the child itself answers.
 func (s *Shop) healthy(ctx context.Context, c *child) error {
 	deadline := time.Now().Add(healthyWithin)
+	// A dead child answers nothing, and a question to it would wait in the queue.
+	alive, cancel := context.WithCancel(ctx)
+	defer cancel()
+	s.parts.Go(func() {
+		select {
+		case <-c.exited:
+			cancel()
+		case <-alive.Done():
+		}
+	})
 	for {
-		err := s.probe(ctx, c)
+		err := s.probe(alive, c)
 		if err == nil {
 			return nil
 		}
@@ -214,8 +224,8 @@ func (s *Shop) healthy(ctx context.Context, c *child) error {
 		if time.Now().After(deadline) {
 			return fmt.Errorf("%s %s is not healthy within %s: %w", c.name, c.version, healthyWithin, err)
 		}
-		if err := pause(ctx, 50*time.Millisecond); err != nil {
-			return err
+		if pause(alive, 50*time.Millisecond) != nil && c.alive() {
+			return ctx.Err()
 		}
 	}
 }
