@@ -8,9 +8,11 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
+	yaml4 "go.yaml.in/yaml/v4"
 
 	"github.com/evenkeel/evenkeel/declare"
 )
@@ -47,7 +49,7 @@ func Read(file string, data []byte, sink *declare.Problems) []Node {
 			return out
 		}
 		if err != nil {
-			*sink = append(*sink, syntaxProblem(file, err))
+			*sink = append(*sink, syntaxProblem(file, data, err))
 			return out
 		}
 		if n >= MaxDocuments {
@@ -81,15 +83,34 @@ func invalidUTF8(data []byte) int {
 	return len(data)
 }
 
-var yamlLine = regexp.MustCompile(`line (\d+)`)
+var yamlLine = regexp.MustCompile(`^line (\d+): (.*)$`)
 
-func syntaxProblem(file string, err error) declare.Problem {
-	p := declare.Problem{Position: declare.Position{File: file}, Want: "valid YAML", Hint: strings.TrimPrefix(err.Error(), "yaml: ")}
-	if m := yamlLine.FindStringSubmatch(err.Error()); m != nil {
-		p.Line, _ = strconv.Atoi(m[1])
+// syntaxProblem says what is wrong and where. The older library reads the file, as
+// Prometheus and Alertmanager do; the newer one knows better in which line it failed.
+func syntaxProblem(file string, data []byte, err error) declare.Problem {
+	for dec := yaml4.NewDecoder(bytes.NewReader(data)); ; {
+		var y yaml4.Node
+		newer := dec.Decode(&y)
+		if newer == nil {
+			continue
+		}
+		if !errors.Is(newer, io.EOF) {
+			err = newer
+		}
+		break
 	}
+	p := declare.Problem{Position: declare.Position{File: file}, Want: "valid YAML", Hint: strings.TrimPrefix(err.Error(), "yaml: ")}
+	if m := yamlLine.FindStringSubmatch(p.Hint); m != nil {
+		p.Line, _ = strconv.Atoi(m[1])
+		p.Hint = m[2]
+	} else if i := bytes.IndexFunc(data, control); i >= 0 && strings.Contains(p.Hint, "control characters") {
+		p.Line = 1 + bytes.Count(data[:i], []byte("\n"))
+	}
+	p.Hint = Cut(p.Hint)
 	return p
 }
+
+func control(r rune) bool { return r != '\n' && r != '\r' && r != '\t' && r != 0x85 && unicode.IsControl(r) }
 
 // expand replaces aliases by what they stand for and merges "<<" keys, within a
 // budget of nodes: the "billion laughs" of YAML end here.

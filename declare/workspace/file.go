@@ -1,0 +1,156 @@
+package workspace
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/evenkeel/evenkeel/declare"
+	"github.com/evenkeel/evenkeel/declare/settings"
+	"github.com/evenkeel/evenkeel/declare/yamldoc"
+)
+
+// Files checks single files, for editors and commit hooks. A file that stands in a
+// workspace is checked with all that it refers to; any other one by itself, as what
+// its content says it is. The zero value is ready.
+type Files struct {
+	loaded map[string]declare.Problems // by workspace
+}
+
+// Check returns the problems of one file, under the name that was given.
+func (f *Files) Check(name string, now time.Time) (declare.Problems, error) {
+	data, err := readOne(name)
+	if err != nil {
+		return nil, err
+	}
+	full, err := filepath.Abs(name)
+	if err != nil {
+		return nil, fmt.Errorf("cannot find file %q: %w", name, err)
+	}
+	if root, inside := rootOf(full); root != "" {
+		all, ok := f.loaded[root]
+		if !ok {
+			if _, all, err = Load(root, now); err != nil {
+				return nil, err
+			}
+			if f.loaded == nil {
+				f.loaded = map[string]declare.Problems{}
+			}
+			f.loaded[root] = all
+		}
+		var out declare.Problems
+		for _, p := range all {
+			if p.File == inside {
+				p.File = name
+				out = append(out, p)
+			}
+		}
+		return out, nil
+	}
+	return alone(name, data)
+}
+
+func readOne(name string) ([]byte, error) {
+	file, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // not to wait for a pipe's writer
+	if err != nil {
+		return nil, fmt.Errorf("cannot read file %q: %w", name, err)
+	}
+	defer file.Close()
+	if info, err := file.Stat(); err != nil {
+		return nil, fmt.Errorf("cannot read file %q: %w", name, err)
+	} else if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("cannot read file %q: it is %s", name, kindOf(info.Mode()))
+	}
+	data, err := io.ReadAll(io.LimitReader(file, yamldoc.MaxBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("cannot read file %q: %w", name, err)
+	}
+	return data, nil
+}
+
+// rootOf finds the workspace that a file belongs to: the nearest folder above it that
+// has evenkeel.yml, routing.yml or a catalogue, and reads such a file in such a place.
+func rootOf(full string) (root, inside string) {
+	for dir := filepath.Dir(full); ; dir = filepath.Dir(dir) {
+		rel, err := filepath.Rel(dir, full)
+		if err != nil {
+			return "", ""
+		}
+		rel = filepath.ToSlash(rel)
+		top, _, deep := strings.Cut(rel, "/")
+		if (deep && slices.Contains(read, top) && wanted(rel)) || (!deep && slices.Contains(singles, rel)) {
+			for _, mark := range []string{"evenkeel.yml", "routing.yml", "catalog"} {
+				if _, err := os.Lstat(filepath.Join(dir, mark)); err == nil {
+					return dir, rel
+				}
+			}
+		}
+		if dir == filepath.Dir(dir) {
+			return "", ""
+		}
+	}
+}
+
+// alone checks a file by itself: what it refers to cannot be looked up.
+func alone(name string, data []byte) (declare.Problems, error) {
+	place := placeOf(name, data)
+	if place == "" {
+		return nil, fmt.Errorf("cannot tell what file %q is: expected a catalogue, OpenSLO, rule, routing, scrape, on-call or settings file, or a runbook", name)
+	}
+	var problems declare.Problems
+	w := &declare.Workspace{Dir: filepath.Dir(name), Settings: settings.Default()}
+	p := parts{w: w, problems: &problems}
+	p.read(file{place, data})
+	p.join()
+	for i := range problems {
+		problems[i].File = name
+	}
+	return tidy(problems), nil
+}
+
+// placeOf is where in a workspace a file would stand, "" when nobody can tell.
+func placeOf(name string, data []byte) string {
+	base := filepath.Base(name)
+	switch {
+	case slices.Contains(singles, base):
+		return base
+	case filepath.Ext(base) == ".md":
+		return "runbooks/" + base
+	}
+	var ignored declare.Problems
+	docs := yamldoc.Read(name, data, &ignored)
+	if len(docs) == 0 {
+		return ""
+	}
+	d := docs[0]
+	if d.IsList() && len(d.List()) > 0 {
+		d = d.List()[0]
+	}
+	has := func(keys ...string) bool {
+		return slices.ContainsFunc(keys, func(k string) bool { return !d.Field(k).Missing() })
+	}
+	switch version := d.Field("apiVersion").Text(); {
+	case strings.HasPrefix(version, "backstage.io/"):
+		return "catalog/" + base
+	case strings.HasPrefix(version, "openslo/"):
+		return "objectives/" + base
+	case has("groups") || d.Field("kind").Text() == "PrometheusRule":
+		return "rules/rules.yml"
+	case has("tests", "rule_files") && !has("scrape_configs"):
+		return "rules/rules_test.yml"
+	case has("route", "receivers"):
+		return "routing.yml"
+	case has("scrape_configs"):
+		return "scrape.yml"
+	case has("schedules"):
+		return "oncall/" + base
+	case has("external_url", "evaluation", "metrics", "limits", "host", "otlp", "levels"):
+		return "evenkeel.yml"
+	}
+	return ""
+}
