@@ -1,6 +1,7 @@
 package objective
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/evenkeel/evenkeel/declare"
@@ -21,8 +22,9 @@ func Expressions(o *declare.Objective, interval time.Duration) Charts {
 		BurnRate:   series("slo:current_burn_rate:ratio", o),
 		ErrorRatio: series(RatioSeries(Windows(o, interval)[0]), o),
 	}
-	if o.Ratio != nil && o.Ratio.Raw == "" && o.Ratio.Counter {
-		c.Traffic = "sum(" + windowed(o.Ratio.Total, span{length: max(4*interval, time.Minute)}, "rate") + ")"
+	length := max(4*interval, time.Minute)
+	if all := events(o, length, total); all != "" {
+		c.Traffic = fmt.Sprintf("%s / %g", all, length.Seconds())
 	}
 	return c
 }
@@ -31,6 +33,5 @@ func Expressions(o *declare.Objective, interval time.Duration) Charts {
 // between two times; events are "" where the indicator counts none. Evaluate at to.
 func Spent(o *declare.Objective, from, to time.Time) (ratio, badEvents, allEvents string) {
 	length := max(to.Sub(from).Round(time.Second), time.Second)
-	total := func(r *declare.Ratio, s span) string { return count(r, r.Total, s) }
 	return errorRatio(o, span{length: length}), events(o, length, bad), events(o, length, total)
 }

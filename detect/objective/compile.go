@@ -2,6 +2,8 @@ package objective
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -39,8 +41,8 @@ func Compile(o *declare.Objective, t Target) []rulefmt.RuleGroup {
 		return rulefmt.Rule{Record: name, Expr: expr, Labels: labels}
 	}
 	main := rulefmt.RuleGroup{Name: "objective/" + string(o.Name), Interval: model.Duration(t.Interval)}
-	if o.Threshold != nil {
-		main.Rules = append(main.Rules, record(sliGood, fmt.Sprintf("avg((%s) %s bool %g)", o.Threshold.Query, operator(o.Threshold.Op), o.Threshold.Value)))
+	if sampled(o) {
+		main.Rules = append(main.Rules, record(sliGood, sample(o)))
 	}
 	if o.SliceWindow > 0 {
 		groups = append(groups, rulefmt.RuleGroup{
@@ -48,23 +50,43 @@ func Compile(o *declare.Objective, t Target) []rulefmt.RuleGroup {
 			Rules: []rulefmt.Rule{record(sliceGood, slice(o))},
 		})
 	}
-	for _, w := range Windows(o, t.Interval) {
-		main.Rules = append(main.Rules, record(RatioSeries(w), errorRatio(o, span{length: w})))
+	windows := Windows(o, t.Interval)
+	period := periodRatio(o, t.Now)
+	if !o.Window.Calendar && !slices.Contains(windows, o.Window.Length) {
+		windows = append(windows, o.Window.Length)
+	}
+	for _, w := range windows {
+		r := record(RatioSeries(w), errorRatio(o, span{length: w}))
+		r.Labels = with(labels, "sloth_window", text(w))
+		main.Rules = append(main.Rules, r)
+	}
+	if !o.Window.Calendar {
+		period = "sum(" + series(RatioSeries(o.Window.Length), o) + ")"
 	}
 	number := func(f float64) string { return fmt.Sprintf("vector(%g)", f) }
-	shortest := Windows(o, t.Interval)[0]
 	main.Rules = append(main.Rules,
 		record("slo:objective:ratio", number(o.Target)),
 		record("slo:error_budget:ratio", number(round(o.Budget()))),
 		record("slo:time_period:days", number(o.Window.Length.Hours()/24)),
-		record("slo:current_burn_rate:ratio", fmt.Sprintf("sum(%s) / %g", series(RatioSeries(shortest), o), round(o.Budget()))),
-		record("slo:period_burn_rate:ratio", fmt.Sprintf("(%s) / %g", periodRatio(o, t.Now), round(o.Budget()))),
+		record("slo:current_burn_rate:ratio", fmt.Sprintf("sum(%s) / %g", series(RatioSeries(windows[0]), o), round(o.Budget()))),
+		record("slo:period_burn_rate:ratio", fmt.Sprintf("(%s) / %g", period, round(o.Budget()))),
 		record("slo:period_error_budget_remaining:ratio", fmt.Sprintf("1 - sum(%s)", series("slo:period_burn_rate:ratio", o))),
+		rulefmt.Rule{Record: "sloth_slo_info", Expr: "vector(1)", Labels: with(labels,
+			"sloth_mode", "evenkeel", "sloth_spec", "openslo/v1", "sloth_objective", fmt.Sprintf("%g", round(o.Target*100)))},
 	)
 	for _, severity := range []string{"page", "ticket"} {
 		main.Rules = append(main.Rules, alert(o, t, severity))
 	}
 	return append(groups, main)
+}
+
+// with returns labels and some more, as name, value, …
+func with(labels map[string]string, more ...string) map[string]string {
+	out := maps.Clone(labels)
+	for i := 0; i+1 < len(more); i += 2 {
+		out[more[i]] = more[i+1]
+	}
+	return out
 }
 
 // Until says when compiled rules stop to hold: at the end of a calendar period; zero
@@ -125,7 +147,7 @@ func alert(o *declare.Objective, t Target, severity string) rulefmt.Rule {
 			continue
 		}
 		burning := func(w time.Duration) string {
-			return fmt.Sprintf("max by (objective, service, team) (%s) / %g > %g", series(RatioSeries(w), o), round(o.Budget()), b.Factor)
+			return fmt.Sprintf("max(%s) / %g > %g", series(RatioSeries(w), o), round(o.Budget()), b.Factor)
 		}
 		c := fmt.Sprintf("(%s and %s%s)", burning(b.Long), burning(b.Short), traffic(o, b.Long))
 		conditions = append(conditions, c)
@@ -135,6 +157,7 @@ func alert(o *declare.Objective, t Target, severity string) rulefmt.Rule {
 	if title == "" {
 		title = string(o.Name)
 	}
+	title = strings.ReplaceAll(title, "{{", `{{"{{"}}`) // annotations are templates, titles are not
 	annotations := map[string]string{
 		"summary": fmt.Sprintf(`%s burns its error budget {{ $value | printf "%%.1f" }} times too fast`, o.Name),
 		"description": fmt.Sprintf("%s: %g%% of %s must be good over %s. Fires at %s.",
@@ -163,9 +186,9 @@ func what(o *declare.Objective) string {
 // traffic is the minimum-traffic rule: enough events in the long window, and more
 // than one bad one among them, so that a single unlucky request wakes nobody.
 func traffic(o *declare.Objective, long time.Duration) string {
-	total := events(o, long, func(r *declare.Ratio, s span) string { return count(r, r.Total, s) })
-	if total == "" {
+	all := events(o, long, total)
+	if all == "" {
 		return ""
 	}
-	return fmt.Sprintf(" and on () (%s >= %g) and on () (%s > 1.5)", total, o.MinEvents, events(o, long, bad))
+	return fmt.Sprintf(" and on () (%s >= %g) and on () (%s > 1.5)", all, o.MinEvents, events(o, long, bad))
 }

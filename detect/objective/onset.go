@@ -3,6 +3,7 @@ package objective
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/prometheus/prometheus/promql"
@@ -13,54 +14,122 @@ import (
 // QueryRange evaluates an expression from one time to another.
 type QueryRange func(ctx context.Context, expr string, from, to time.Time, step time.Duration) (promql.Matrix, error)
 
+const (
+	// enoughBad is how many bad events a window must hold at the rate of the time of
+	// detection: with fewer, the ratio falls to zero between one event and the next.
+	enoughBad = 5
+	// maxSteps bounds one walk back; a longer one goes in coarse steps first.
+	maxSteps = 5_000
+)
+
 // Onset dates an impact back: it walks the SLI back from the time of detection to
-// where the error ratio was last inside the objective. The second result says in
-// words how the time was found.
+// the start of the stretch in which more was bad than the objective allows. The
+// second result says in words how the time was found. A zero time means that the
+// samples do not tell.
 func Onset(ctx context.Context, query QueryRange, o *declare.Objective, interval time.Duration, detected time.Time) (time.Time, string, error) {
-	var back time.Duration
+	interval = max(interval, time.Second)
+	var longest, shortest time.Duration
 	for _, b := range Burns(o, interval) {
 		if b.Severity == "page" {
-			back = max(back, 2*b.Long)
+			longest = max(longest, b.Long)
+			if shortest == 0 || b.Short < shortest {
+				shortest = b.Short
+			}
 		}
 	}
-	// A window of a few evaluations follows the events closely; its ratio leaves the
-	// objective within one step of the first bad event.
-	window := max(4*interval, time.Second)
-	if o.SliceWindow > 0 {
-		window = o.SliceWindow
-	}
-	step := max(interval, (back / 5_000).Round(time.Second), time.Second)
-	expr := errorRatio(o, span{length: window})
-	if o.SliceWindow > 0 {
-		expr = occurrences(o, span{length: window})
-	}
-	m, err := query(ctx, expr, detected.Add(-back), detected, step)
+	w := walk{query: query, o: o, interval: interval, allowed: allowed(o)}
+	window, err := w.window(ctx, shortest, detected)
 	if err != nil {
 		return time.Time{}, "", fmt.Errorf("cannot date impact of %q: %w", o.Name, err)
 	}
-	if len(m) != 1 || len(m[0].Floats) == 0 {
-		return time.Time{}, "", nil
-	}
-	points := m[0].Floats
-	// The alert's short window looks further back than this one: at detection the
-	// ratio may be good again for a moment. Begin with the last bad point.
-	i := len(points) - 1
-	for i >= 0 && points[i].F <= o.Budget() {
-		i--
-	}
-	if i < 0 {
-		return time.Time{}, "", nil
-	}
-	// A gap of a few points inside the objective does not end the impact.
-	const gap = 3
-	first := i
-	for good := 0; i >= 0 && good <= gap; i-- {
-		if points[i].F > o.Budget() {
-			first, good = i, 0
-		} else {
-			good++
+	// Sparse samples leave short windows empty: widen until there is something to see.
+	for ; ; window *= 2 {
+		window = min(window, shortest)
+		at, err := w.back(ctx, window, 2*longest, detected)
+		if err != nil {
+			return time.Time{}, "", fmt.Errorf("cannot date impact of %q: %w", o.Name, err)
+		}
+		if !at.IsZero() {
+			return at, fmt.Sprintf("the SLI of %s left its objective (error ratio over %s above %g)", o.Name, text(window), w.allowed), nil
+		}
+		if window >= shortest {
+			return time.Time{}, "", nil
 		}
 	}
-	at := time.UnixMilli(points[first].T).UTC()
-	return at, fmt.Sprintf("the SLI of %s left its objective (error ratio over %s above %g)", o.Name, text(window), round(o.Budget())), nil
+}
+
+// allowed is the error ratio above which a moment counts as impact: the budget, or
+// for slices what makes one slice bad.
+func allowed(o *declare.Objective) float64 {
+	if o.Method == declare.Timeslices {
+		return round(1 - o.SliceTarget)
+	}
+	return round(o.Budget())
+}
+
+type walk struct {
+	query    QueryRange
+	o        *declare.Objective
+	interval time.Duration
+	allowed  float64
+}
+
+// window is how far each step looks: as little as possible, so that the ratio leaves
+// the objective with the first bad events, but enough to hold a few of them.
+func (w walk) window(ctx context.Context, shortest time.Duration, detected time.Time) (time.Duration, error) {
+	if w.o.SliceWindow > 0 {
+		return w.o.SliceWindow, nil
+	}
+	window := max(4*w.interval, time.Second)
+	expr := events(w.o, shortest, bad)
+	if expr == "" {
+		return window, nil
+	}
+	m, err := w.query(ctx, expr, detected, detected, w.interval)
+	if err != nil || len(m) != 1 || len(m[0].Floats) == 0 || m[0].Floats[0].F <= 0 {
+		return window, err
+	}
+	each := shortest.Seconds() / m[0].Floats[0].F
+	return max(window, time.Duration(math.Ceil(enoughBad*each))*time.Second), nil
+}
+
+// back walks from the detection at most so far back. Where that takes many steps, it
+// goes in coarse ones, then looks closely at where the impact seems to begin.
+func (w walk) back(ctx context.Context, window, most time.Duration, detected time.Time) (time.Time, error) {
+	step := max(w.interval, (most/maxSteps).Truncate(time.Second)+time.Second)
+	if most/w.interval <= maxSteps {
+		step = w.interval
+	}
+	at, err := w.first(ctx, window, step, detected.Add(-most), detected)
+	if err != nil || at.IsZero() || step == w.interval {
+		return at, err
+	}
+	fine, err := w.first(ctx, window, w.interval, at.Add(-step), at)
+	if err != nil || fine.IsZero() {
+		return at, err
+	}
+	return fine, nil
+}
+
+// first is the start of the last stretch between two times in which the ratio was
+// above what is allowed; zero when there is none.
+func (w walk) first(ctx context.Context, window, step time.Duration, from, to time.Time) (time.Time, error) {
+	m, err := w.query(ctx, occurrences(w.o, span{length: window}), from, to, step)
+	if err != nil || len(m) != 1 {
+		return time.Time{}, err
+	}
+	// Chance keeps a window clean now and then: being good for as long as a window
+	// does not end the impact. Moments without traffic say nothing.
+	gap := max(window, 3*step).Milliseconds()
+	points := m[0].Floats
+	var begin time.Time
+	for i := len(points) - 1; i >= 0; i-- {
+		switch p := points[i]; {
+		case p.F > w.allowed:
+			begin = time.UnixMilli(p.T).UTC()
+		case !begin.IsZero() && begin.UnixMilli()-p.T > gap:
+			return begin, nil
+		}
+	}
+	return begin, nil
 }
