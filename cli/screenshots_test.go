@@ -1,0 +1,172 @@
+//go:build screenshots
+
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+)
+
+// TestScreenshots makes the pictures of README and docs from the running demo: the
+// same faults, the same pages, nothing painted.
+func TestScreenshots(t *testing.T) {
+	dir := t.TempDir()
+	demo := exec.Command(os.Args[0], "demo", "-d", dir, "--listen", "127.0.0.1:0")
+	demo.Env = append(os.Environ(), runAsCLI+"=1")
+	var out safeBuffer
+	demo.Stdout, demo.Stderr = &out, &out
+	if err := demo.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = demo.Process.Signal(os.Interrupt); _ = demo.Wait() })
+	find := func(pattern string) string {
+		t.Helper()
+		for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {
+			if m := regexp.MustCompile(pattern).FindStringSubmatch(out.String()); m != nil {
+				return m[1]
+			}
+		}
+		t.Fatalf("the demo does not say %s:\n%s", pattern, out.String())
+		return ""
+	}
+	url, control := find(`Evenkeel +(http\S+)`), find(`phone +(http\S+)`)
+	password := map[string]string{"alice": find(`alice +(\S+)`), "bob": find(`bob +(\S+)`), "carol": find(`carol +(\S+)`)}
+
+	alloc, stop := chromedp.NewExecAllocator(t.Context(), append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath("/usr/bin/chromium"), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.Flag("disable-quic", true),
+		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
+		chromedp.UserDataDir(t.TempDir()))...)
+	defer stop()
+	browser := map[string]context.Context{}
+	first, end := chromedp.NewContext(alloc)
+	defer end()
+	run := func(ctx context.Context, actions ...chromedp.Action[chromedp.Void]) {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(ctx, 60*time.Second)
+		defer cancel()
+		if err := chromedp.Do(ctx, actions...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text := func(who string) string {
+		t.Helper()
+		s, err := chromedp.Run(browser[who], chromedp.Text(chromedp.CSS(`main`)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	if err := chromedp.Do(first, chromedp.Navigate("about:blank")); err != nil {
+		t.Fatal(err)
+	}
+	for _, who := range []string{"alice", "bob"} {
+		ctx, end := chromedp.NewContext(first, chromedp.WithNewBrowserContext())
+		defer end()
+		browser[who] = ctx
+		run(ctx, chromedp.Navigate(url+"/sign-in"), chromedp.SendKeys(chromedp.CSS(`input[name=person]`), who), chromedp.SendKeys(chromedp.CSS(`input[name=password]`), password[who]),
+			chromedp.Submit(chromedp.CSS(`input[name=password]`)), chromedp.WaitVisible(chromedp.CSS(`main`)))
+	}
+	images, err := filepath.Abs("../docs/img")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(images, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	shot := func(who, name, path string, width, height int64, dark bool) {
+		t.Helper()
+		scheme := "light"
+		if dark {
+			scheme = "dark"
+		}
+		ctx := browser[who]
+		if _, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
+		}); err != nil {
+			t.Fatal(err)
+		}
+		run(ctx, chromedp.EmulateViewport(width, height), chromedp.Navigate(url+path), chromedp.WaitVisible(chromedp.CSS(`main`)), chromedp.Sleep(700*time.Millisecond))
+		png, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(images, name+".png"), png, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	both := func(who, name, path string) {
+		t.Helper()
+		shot(who, name+"-light", path, 1280, 900, false)
+		shot(who, name+"-dark", path, 1280, 900, true)
+		shot(who, name+"-phone", path, 390, 844, false)
+	}
+	post := func(path string) {
+		t.Helper()
+		res, err := http.Post(control+path, "application/json", strings.NewReader("{}"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		if body, _ := io.ReadAll(res.Body); res.StatusCode >= 300 {
+			t.Fatalf("%s: %s %s", path, res.Status, body)
+		}
+	}
+	visible := func(who, path, text string) {
+		t.Helper()
+		for end := time.Now().Add(90 * time.Second); ; time.Sleep(time.Second) {
+			run(browser[who], chromedp.Navigate(url+path), chromedp.WaitVisible(chromedp.CSS(`main`)))
+			body := text(who)
+			if strings.Contains(strings.ToLower(body), text) {
+				return
+			}
+			if time.Now().After(end) {
+				t.Fatalf("%s does not show %q:\n%s", path, text, body)
+			}
+		}
+	}
+	time.Sleep(45 * time.Second) // of calm, so that the charts have something to compare with
+	post("/faults/noise")
+	post("/faults/bad-release")
+	visible("alice", "/incidents", "checkout")
+	time.Sleep(5 * time.Second)
+	both("alice", "now", "/")
+	both("alice", "incident", "/incidents/1")
+	run(browser["alice"], chromedp.Navigate(url+"/runbooks/checkout-rollback?incident=1"), chromedp.WaitVisible(chromedp.CSS(`main`)),
+		chromedp.Click(chromedp.CSS(`main form[action*="run"] button[type=submit], main form[action*="run"] button:not([type])`)), chromedp.Sleep(3*time.Second))
+	where, err := chromedp.Run(browser["alice"], chromedp.Location())
+	if err != nil {
+		t.Fatal(err)
+	}
+	runPath := strings.TrimPrefix(where, url)
+	if at := strings.IndexByte(runPath, '?'); at >= 0 {
+		runPath = runPath[:at]
+	}
+	both("bob", "run", runPath)
+	run(browser["bob"], chromedp.Navigate(url+runPath), chromedp.WaitVisible(chromedp.CSS(`main`)), chromedp.Click(chromedp.CSS(`main form[action$="approve"] button, main button[formaction$="approve"], main button[value=approve]`)), chromedp.Sleep(time.Second))
+	visible("bob", runPath, "verified")
+	both("bob", "run-verified", runPath)
+	both("bob", "service", "/services/checkout")
+	both("bob", "services", "/services")
+	both("bob", "findings", "/findings")
+	both("bob", "changes", "/changes")
+	both("bob", "journal", "/journal")
+	both("bob", "explore", `/explore?expr=sum+by+(code)+(rate(http_server_requests_total{service%3D"checkout"}[15s]))&range=15m`)
+	run(browser["bob"], chromedp.Navigate(url+"/incidents/1/review"), chromedp.WaitVisible(chromedp.CSS(`main`)), chromedp.Sleep(time.Second))
+	if !strings.Contains(text("bob"), "Timeline") {
+		run(browser["bob"], chromedp.Click(chromedp.CSS(`main form[action*="review"] button`)), chromedp.Sleep(time.Second))
+	}
+	both("bob", "review", "/incidents/1/review")
+	fmt.Println("pictures in", images)
+}
