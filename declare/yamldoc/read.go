@@ -110,7 +110,9 @@ func syntaxProblem(file string, data []byte, err error) declare.Problem {
 	return p
 }
 
-func control(r rune) bool { return r != '\n' && r != '\r' && r != '\t' && r != 0x85 && unicode.IsControl(r) }
+func control(r rune) bool {
+	return r != '\n' && r != '\r' && r != '\t' && r != 0x85 && unicode.IsControl(r)
+}
 
 // expand replaces aliases by what they stand for and merges "<<" keys, within a
 // budget of nodes: the "billion laughs" of YAML end here.
