@@ -62,6 +62,10 @@ const (
 	DetectorAlert     = "alert"     // an alert sent to the Alertmanager API by somebody else
 )
 
+// AnnotationResolved says why a finding was resolved, where it is not that the
+// condition was seen to hold no more.
+const AnnotationResolved = "resolved_because"
+
 // Finding is one difference between what is declared and what is observed.
 type Finding struct {
 	ID          int64                 `json:"id"`

@@ -1,12 +1,12 @@
 package finding
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -19,12 +19,6 @@ import (
 // enough in between, because a sighting that is lost is seen again.
 const refresh = 30 * time.Second
 
-// The bounds of one finding: what comes from rules and foreign senders is cut.
-const (
-	maxLabels = 100
-	maxText   = 10_000
-)
-
 // Book implements detect.Findings.
 type Book struct {
 	db   *state.DB
@@ -32,12 +26,13 @@ type Book struct {
 
 	mu      sync.Mutex                            // one Observe at a time; guards what follows
 	open    map[detect.Fingerprint]detect.Finding // all open ones
-	pending map[int64]bool                        // whose last hand-off failed
+	pending map[int64]bool                        // opened or resolved, and not known to be taken by the sink
 }
 
 var _ detect.Findings = (*Book)(nil)
 
-// Open reads the open findings. The sink may be set later, before the first Observe.
+// Open reads the open findings, and those whose last change was not handed on before
+// the program ended. The sink may be set later, before the first Observe.
 func Open(ctx context.Context, db *state.DB) (*Book, error) {
 	b := &Book{db: db, open: map[detect.Fingerprint]detect.Finding{}, pending: map[int64]bool{}}
 	found, _, err := b.List(ctx, detect.Filter{Open: ptr(true), Limit: 100_000})
@@ -47,7 +42,19 @@ func Open(ctx context.Context, db *state.DB) (*Book, error) {
 	for _, f := range found {
 		b.open[f.Fingerprint] = f
 	}
-	return b, nil
+	rows, err := db.Read().QueryContext(ctx, `SELECT id FROM findings WHERE handed = 0`)
+	if err != nil {
+		return nil, fmt.Errorf("cannot read findings: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, fmt.Errorf("cannot read findings: %w", err)
+		}
+		b.pending[id] = true
+	}
+	return b, rows.Err()
 }
 
 // SetSink connects the next room.
@@ -65,29 +72,37 @@ func (b *Book) OpenFindings(detector string) []detect.Finding {
 			out = append(out, f)
 		}
 	}
-	slices.SortFunc(out, func(a, b detect.Finding) int { return int(a.ID - b.ID) })
+	slices.SortFunc(out, byID)
 	return out
 }
+
+func byID(a, b detect.Finding) int { return cmp.Compare(a.ID, b.ID) }
 
 // Observe implements detect.Findings.
 func (b *Book) Observe(ctx context.Context, now time.Time, seen []detect.Finding) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var hand, opened, resolved, refreshed []detect.Finding
-	for _, f := range seen {
-		f = bound(f)
+	for _, f := range distinct(seen) {
 		was, known := b.open[f.Fingerprint]
 		switch {
 		case !known && !f.Open():
 			continue // resolved and not known: nothing to say
 		case !known:
 			f.OpenedAt, f.SeenAt = now, now
-			if f.Since.IsZero() {
+			if f.Since.IsZero() || f.Since.After(now) {
 				f.Since = now
 			}
 			opened = append(opened, f)
 		case !f.Open():
 			was.ResolvedAt, was.SeenAt = f.ResolvedAt, now
+			if was.ResolvedAt.Before(was.OpenedAt) { // the sender's clock is behind
+				was.ResolvedAt = was.OpenedAt
+			}
+			if why := f.Annotations[detect.AnnotationResolved]; why != "" {
+				was.Annotations = boundMap(was.Annotations) // a copy: others have read the old one
+				was.Annotations[detect.AnnotationResolved] = why
+			}
 			resolved = append(resolved, was)
 		default:
 			was.Annotations, was.Summary, was.Description, was.Runbook, was.Value = f.Annotations, f.Summary, f.Description, f.Runbook, f.Value
@@ -105,19 +120,21 @@ func (b *Book) Observe(ctx context.Context, now time.Time, seen []detect.Finding
 		}
 		for _, f := range opened {
 			b.open[f.Fingerprint] = f
+			b.pending[f.ID] = true
 		}
 		for _, f := range refreshed {
 			b.open[f.Fingerprint] = f
 		}
 		for _, f := range resolved {
 			delete(b.open, f.Fingerprint)
+			b.pending[f.ID] = true
 		}
 	}
 	hand = append(append(hand, opened...), resolved...)
 	return b.handOver(ctx, hand)
 }
 
-// handOver calls the sink with these and with those that it failed to take before.
+// handOver calls the sink with these and with those that it has not taken before.
 func (b *Book) handOver(ctx context.Context, hand []detect.Finding) error {
 	if b.sink == nil {
 		return nil
@@ -136,21 +153,36 @@ func (b *Book) handOver(ctx context.Context, hand []detect.Finding) error {
 		return nil
 	}
 	if err := b.sink(ctx, hand); err != nil {
-		for _, f := range hand {
-			b.pending[f.ID] = true
-		}
 		return fmt.Errorf("cannot hand on %d findings: %w", len(hand), err)
 	}
-	clear(b.pending)
-	return nil
+	return b.taken(ctx)
+}
+
+// taken notes that nothing is pending any more.
+func (b *Book) taken(ctx context.Context) error {
+	if len(b.pending) == 0 {
+		return nil
+	}
+	err := b.db.Update(ctx, func(tx *state.Tx) error {
+		for id := range b.pending {
+			if _, err := tx.ExecContext(ctx, `UPDATE findings SET handed = 1 WHERE id = ?`, id); err != nil {
+				return fmt.Errorf("cannot note that finding %d was handed on: %w", id, err)
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		clear(b.pending)
+	}
+	return err
 }
 
 // Redeliver hands every open finding on again: after a start, when the rooms that
-// follow have forgotten them.
+// follow have forgotten them. What was resolved and not handed on comes with them.
 func (b *Book) Redeliver(ctx context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.handOver(ctx, slices.Collect(maps.Values(b.open)))
+	return b.handOver(ctx, slices.SortedFunc(maps.Values(b.open), byID))
 }
 
 func (b *Book) write(ctx context.Context, now time.Time, opened, resolved, refreshed []detect.Finding) error {
@@ -166,16 +198,29 @@ func (b *Book) write(ctx context.Context, now time.Time, opened, resolved, refre
 			}
 		}
 		for _, f := range resolved {
-			if _, err := tx.ExecContext(ctx, `UPDATE findings SET resolved_ms = ?, seen_ms = ? WHERE id = ?`, state.Millis(f.ResolvedAt), state.Millis(f.SeenAt), f.ID); err != nil {
-				return fmt.Errorf("cannot resolve finding %d: %w", f.ID, err)
-			}
-			fact := journal.Fact{At: now, Kind: "finding.resolved", Actor: journal.System("detect"), Cause: f.Fact, Subject: f.Ref(), Refs: refs(&f), Text: "resolved: " + f.Title()}
-			if _, err := tx.Record(fact); err != nil {
+			if err := resolve(ctx, tx, now, &f); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+func resolve(ctx context.Context, tx *state.Tx, now time.Time, f *detect.Finding) error {
+	annotations, err := json.Marshal(f.Annotations)
+	if err != nil {
+		return fmt.Errorf("cannot resolve finding %d: %w", f.ID, err)
+	}
+	if _, err := tx.ExecContext(ctx, `UPDATE findings SET resolved_ms = ?, seen_ms = ?, annotations = ?, handed = 0 WHERE id = ?`,
+		state.Millis(f.ResolvedAt), state.Millis(f.SeenAt), string(annotations), f.ID); err != nil {
+		return fmt.Errorf("cannot resolve finding %d: %w", f.ID, err)
+	}
+	text := "resolved: " + f.Title()
+	if why := f.Annotations[detect.AnnotationResolved]; why != "" {
+		text += " (" + why + ")"
+	}
+	_, err = tx.Record(journal.Fact{At: now, Kind: "finding.resolved", Actor: journal.System("detect"), Cause: f.Fact, Subject: f.Ref(), Refs: refs(f), Text: text})
+	return err
 }
 
 func insert(ctx context.Context, tx *state.Tx, now time.Time, f *detect.Finding) error {
@@ -187,8 +232,8 @@ func insert(ctx context.Context, tx *state.Tx, now time.Time, f *detect.Finding)
 	if err != nil {
 		return fmt.Errorf("cannot store finding %q: %w", f.Name, err)
 	}
-	res, err := tx.ExecContext(ctx, `INSERT INTO findings (fingerprint, detector, name, service, team, objective, severity, summary, description, runbook, expr, value, labels, annotations, since_ms, opened_ms, seen_ms)
-		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
+	res, err := tx.ExecContext(ctx, `INSERT INTO findings (fingerprint, detector, name, service, team, objective, severity, summary, description, runbook, expr, value, labels, annotations, since_ms, opened_ms, seen_ms, handed)
+		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,0)`,
 		f.Fingerprint, f.Detector, f.Name, f.Service, f.Team, f.Objective, f.Severity, f.Summary, f.Description, f.Runbook, f.Expr, f.Value,
 		string(labels), string(annotations), state.Millis(f.Since), state.Millis(f.OpenedAt), state.Millis(f.SeenAt))
 	if err != nil {
@@ -227,17 +272,7 @@ func refs(f *detect.Finding) []journal.Ref {
 	return out
 }
 
-// Attach notes that findings belong to an incident, in the incident's transaction.
-func Attach(ctx context.Context, tx *state.Tx, incident int64, ids ...int64) error {
-	for _, id := range ids {
-		if _, err := tx.ExecContext(ctx, `UPDATE findings SET incident = ? WHERE id = ?`, incident, id); err != nil {
-			return fmt.Errorf("cannot attach finding %d: %w", id, err)
-		}
-	}
-	return nil
-}
-
-// Attached tells the book what Attach has committed.
+// Attached tells the book to which incident findings belong, once that is committed.
 func (b *Book) Attached(incident int64, ids ...int64) {
 	// Called from the sink, under the lock of Observe: the map is ours already.
 	for fp, f := range b.open {
@@ -246,34 +281,4 @@ func (b *Book) Attached(incident int64, ids ...int64) {
 			b.open[fp] = f
 		}
 	}
-}
-
-func bound(f detect.Finding) detect.Finding {
-	f.Labels, f.Annotations = boundMap(f.Labels), boundMap(f.Annotations)
-	f.Summary, f.Description, f.Expr = cut(f.Summary), cut(f.Description), cut(f.Expr)
-	if f.Fingerprint == "" {
-		f.Fingerprint = detect.MakeFingerprint(f.Detector, f.Labels)
-	}
-	if f.Value != f.Value { // NaN does not survive JSON nor SQL
-		f.Value = 0
-	}
-	return f
-}
-
-func boundMap(m map[string]string) map[string]string {
-	out := make(map[string]string, len(m))
-	for i, k := range slices.Sorted(maps.Keys(m)) {
-		if i == maxLabels {
-			break
-		}
-		out[cut(k)] = cut(m[k])
-	}
-	return out
-}
-
-func cut(s string) string {
-	if len(s) > maxText {
-		s = s[:maxText] + "…"
-	}
-	return strings.ToValidUTF8(s, "\uFFFD")
 }

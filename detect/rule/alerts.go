@@ -63,15 +63,3 @@ func first(texts ...string) string {
 	}
 	return ""
 }
-
-// activeFingerprints are those of all alerts that are pending or firing now.
-func (r *Runner) activeFingerprints() map[detect.Fingerprint]bool {
-	out := map[detect.Fingerprint]bool{}
-	for _, rule := range r.manager.AlertingRules() {
-		for _, a := range rule.ActiveAlerts() {
-			f := finding(a, "")
-			out[f.Fingerprint] = true
-		}
-	}
-	return out
-}

@@ -24,8 +24,16 @@ import (
 	"github.com/evenkeel/evenkeel/detect/objective"
 )
 
-// resendDelay is how often a firing alert is confirmed to the rooms that follow.
-const resendDelay = 15 * time.Second
+const (
+	// resendDelay is how often a firing alert is confirmed to the rooms that follow.
+	resendDelay = 15 * time.Second
+	// patience is how many evaluations an open finding may be without an alert before
+	// it has ended: a new group restores its alerts after its second one.
+	patience = 3
+	// restartGrace is how long findings of before a start stay open in any case:
+	// telemetry has to come in again before rules can say anything.
+	restartGrace = time.Minute
+)
 
 // Options of a Runner.
 type Options struct {
@@ -51,9 +59,9 @@ type Runner struct {
 	mu      sync.Mutex // guards what follows
 	current *declare.Workspace
 	files   map[string]*rulefmt.RuleGroups
-	renew   time.Time // when a calendar period rolls over; zero for never
-	started time.Time // rules run since then
-	settled bool      // findings of the time before the start have been looked at
+	renew   time.Time                        // when a calendar period rolls over; zero for never
+	started time.Time                        // rules run since then; zero before
+	missing map[detect.Fingerprint]time.Time // open findings without an alert, since when
 }
 
 // New makes a runner; Apply gives it rules, Run runs them.
@@ -126,15 +134,10 @@ func (r *Runner) apply(ctx context.Context, now time.Time) error {
 	if err := r.manager.Update(w.Settings.Evaluation.Interval, names, labels.EmptyLabels(), r.externalURL(), nil); err != nil {
 		return fmt.Errorf("cannot apply rules: %w", err)
 	}
-	if !r.settled {
-		return nil // nothing has been evaluated yet
+	if r.started.IsZero() {
+		return nil // what was open before the start gets its time first
 	}
-	return r.resolveGone(ctx, now, func(f *detect.Finding) string {
-		if !r.declared(f) {
-			return "its rule is no longer declared"
-		}
-		return ""
-	})
+	return r.reconcile(ctx, now)
 }
 
 func (r *Runner) externalURL() string {
@@ -142,38 +145,6 @@ func (r *Runner) externalURL() string {
 		return ""
 	}
 	return r.opts.ExternalURL.String()
-}
-
-// declared says whether a finding's rule is among those that run.
-func (r *Runner) declared(f *detect.Finding) bool {
-	for _, groups := range r.files {
-		for _, g := range groups.Groups {
-			for _, rule := range g.Rules {
-				if rule.Alert == f.Name && (f.Detector != detect.DetectorObjective || rule.Labels[objective.LabelObjective] == string(f.Objective)) {
-					return true
-				}
-			}
-		}
-	}
-	return false
-}
-
-// resolveGone resolves the open findings for which why gives a reason.
-func (r *Runner) resolveGone(ctx context.Context, now time.Time, why func(f *detect.Finding) string) error {
-	var gone []detect.Finding
-	for _, d := range []string{detect.DetectorRule, detect.DetectorObjective, detect.DetectorSelf} {
-		for _, f := range r.opts.Findings.OpenFindings(d) {
-			if reason := why(&f); reason != "" {
-				f.ResolvedAt = now
-				r.opts.Logger.Info("finding resolved", "finding", f.ID, "name", f.Name, "why", reason)
-				gone = append(gone, f)
-			}
-		}
-	}
-	if len(gone) == 0 {
-		return nil
-	}
-	return r.opts.Findings.Observe(ctx, now, gone)
 }
 
 // Run evaluates until ctx ends.
@@ -202,36 +173,21 @@ func (r *Runner) Run(ctx context.Context) error {
 	}
 }
 
-// keep does what follows from time alone: a calendar period that rolls over, and,
-// once every group has been evaluated twice after a start, the end of findings from
-// before it that no longer hold.
+// keep does what follows from time alone: a calendar period that rolls over, and the
+// end of findings that no alert stands for any more.
 func (r *Runner) keep(ctx context.Context, now time.Time) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.started.IsZero() {
+		r.started = now
+	}
+	if r.current == nil {
+		return nil
+	}
 	if !r.renew.IsZero() && !now.Before(r.renew) {
 		if err := r.apply(ctx, now); err != nil {
 			return err
 		}
 	}
-	if r.settled || r.current == nil {
-		return nil
-	}
-	if r.started.IsZero() {
-		r.started = now
-	}
-	// A group restores its alerts after its first evaluation; one that has had the
-	// time for three has said what it has to say.
-	for _, g := range r.manager.RuleGroups() {
-		if g.GetLastEvaluation().Before(r.started) || now.Sub(r.started) < 3*g.Interval() {
-			return nil
-		}
-	}
-	r.settled = true
-	active := r.activeFingerprints()
-	return r.resolveGone(ctx, now, func(f *detect.Finding) string {
-		if !active[f.Fingerprint] {
-			return "it does not hold any more after the restart"
-		}
-		return ""
-	})
+	return r.reconcile(ctx, now)
 }
