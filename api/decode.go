@@ -43,6 +43,10 @@ func decodeJSON(body []byte, into any) error {
 	if !utf8.Valid(body) {
 		return invalid("body", "", "text in UTF-8")
 	}
+	var probe json.RawMessage
+	if err := json.Unmarshal(body, &probe); err != nil {
+		return decodeError(body, into, err)
+	}
 	names, err := walk(body)
 	if err != nil {
 		return err
@@ -72,8 +76,8 @@ func missing(into any, names map[string]bool) error {
 	return nil
 }
 
-// walk looks at the form alone: one value, not too deep, each name once. It returns
-// the names of an outermost object.
+// walk looks at the form of a body that is JSON: not too deep, each name once. It
+// returns the names of an outermost object.
 func walk(body []byte) (outermost map[string]bool, err error) {
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.UseNumber()
@@ -85,7 +89,7 @@ func walk(body []byte) (outermost map[string]bool, err error) {
 	for started := false; !started || len(stack) > 0; started = true {
 		token, err := dec.Token()
 		if err != nil {
-			return nil, decodeError(body, nil, err)
+			return nil, decodeError(body, nil, err) // never: it is JSON
 		}
 		if d, ok := token.(json.Delim); ok && (d == '}' || d == ']') {
 			stack = stack[:len(stack)-1]
@@ -117,9 +121,6 @@ func walk(body []byte) (outermost map[string]bool, err error) {
 			stack = append(stack, next)
 		}
 	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return nil, invalid("body", "", "one JSON value and nothing after it")
-	}
 	return outermost, nil
 }
 
@@ -130,6 +131,8 @@ func decodeError(body []byte, into any, err error) error {
 		typ    *json.UnmarshalTypeError
 	)
 	switch {
+	case errors.As(err, &syntax) && strings.HasSuffix(syntax.Error(), "after top-level value"):
+		return invalid(place(body, syntax.Offset), "", "one JSON value and nothing after it")
 	case errors.As(err, &syntax):
 		return invalid(place(body, syntax.Offset), "", "JSON ("+strings.TrimPrefix(syntax.Error(), "json: ")+")")
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):

@@ -75,6 +75,8 @@ func (s *server) events(c *call, q eventQuery) error {
 	for {
 		var err error
 		select {
+		case <-ctx.Done():
+			return nil
 		case <-s.Closing:
 			return nil
 		case <-end.C:

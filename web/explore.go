@@ -99,7 +99,7 @@ func (s *site) explore(w http.ResponseWriter, r *http.Request, me act.Identity) 
 		return s.show(w, "explore", v)
 	}
 	v.Chart = newChart(series, from, to, v.Used)
-	v.Chart.ID, v.Chart.Title, v.Chart.Expr = "explore", v.Expr, v.Expr
+	v.Chart.ID, v.Chart.Title = "explore", v.Expr
 	for _, one := range last {
 		if len(v.Table) == maxTable {
 			v.More = len(last) - maxTable

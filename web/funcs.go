@@ -19,6 +19,7 @@ import (
 // functions are what templates may call.
 var functions = template.FuncMap{
 	"mark":     mark,
+	"sign":     sign,
 	"risk":     riskMark,
 	"bar":      budgetBar,
 	"stamp":    stamp,

@@ -59,6 +59,21 @@ func mark(status any) template.HTML {
 	return template.HTML(`<span class="mark ` + l.tone + `">` + icon(l.shape) + template.HTMLEscapeString(word) + `</span>`) //nolint:gosec // escaped
 }
 
+// sign is a mark whose word only shows when pointed at, for lists where the word
+// stands beside it already. Screen readers say it.
+func sign(status any) template.HTML {
+	word := fmt.Sprint(status)
+	l, ok := looks[word]
+	if !ok {
+		l = look{"square", "off", ""}
+	}
+	if l.word != "" {
+		word = l.word
+	}
+	word = template.HTMLEscapeString(word)
+	return template.HTML(`<span class="mark ` + l.tone + `" title="` + word + `">` + icon(l.shape) + `<span class="sr">` + word + `</span></span>`) //nolint:gosec // escaped
+}
+
 func icon(shape string) string {
 	return `<svg class="icon" viewBox="0 0 16 16" aria-hidden="true">` + shapes[shape] + `</svg>`
 }

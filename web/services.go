@@ -111,11 +111,39 @@ func health(id declare.ServiceID, objectives []objectiveState, open []detect.Fin
 	return count, status
 }
 
+// whyHealth says what health decided from.
+func whyHealth(status string, objectives []objectiveState, open []detect.Finding) []string {
+	var out []string
+	for _, f := range open {
+		switch f.Severity {
+		case detect.Page:
+			out = append(out, "It is failing because the finding "+f.Name+" pages.")
+		case detect.Ticket:
+			out = append(out, "The finding "+f.Name+" waits in the team's queue: that makes it degraded at least.")
+		}
+	}
+	for _, o := range objectives {
+		if o.Status == "spent" {
+			out = append(out, "The budget of "+string(o.Name)+" is spent: that makes it degraded at least.")
+		}
+	}
+	switch {
+	case status == "unmeasured" && len(objectives) == 0:
+		out = append(out, "No objective is declared for it, so nobody can tell.")
+	case status == "unmeasured":
+		out = append(out, "None of its objectives has data.")
+	case len(out) == 0:
+		out = append(out, "No finding that asks for anybody is open, and no objective's budget is spent.")
+	}
+	return out
+}
+
 // serviceView is one service with everything that is known of it.
 type serviceView struct {
 	Page
 	Service   *declare.Service
 	Status    string
+	Why       []string // the status, sentence by sentence
 	Owner     *declare.Team
 	OnCall    []declare.PersonID
 	Duties    []duty
@@ -202,6 +230,7 @@ func (s *site) service(w http.ResponseWriter, r *http.Request, me act.Identity) 
 			v.Findings = append(v.Findings, f)
 		}
 	}
+	v.Why = whyHealth(v.Status, own, v.Findings)
 	v.DependsOn, v.UsedBy = s.neighbours(ws, svc, states, found)
 	for _, rb := range ws.Runbooks {
 		if slices.Contains(rb.Services, svc.ID) {

@@ -97,7 +97,7 @@
         } },
       },
       axes: [
-        { ...axis, space: 70, values: (u, ts) => ts.map((t) => utc(t, span)) },
+        { ...axis, space: 70, size: 28, values: (u, ts) => ts.map((t) => utc(t, span)) },
         { ...axis, size: 58, space: 34, values: (u, vs) => vs.map(unit) },
       ],
       series: [
