@@ -36,6 +36,7 @@ func Read(file string, data []byte, sink *declare.Problems) (*declare.RuleFile, 
 		doc.Only("apiVersion", "kind", "metadata", "spec", "status")
 		doc, text = doc.Field("spec"), spec(doc, data)
 	}
+	durations(doc) // the library says that one is wrong, not where
 	if len(*sink) > before {
 		return nil, nil
 	}
@@ -47,6 +48,17 @@ func Read(file string, data []byte, sink *declare.Problems) (*declare.RuleFile, 
 		return nil, nil
 	}
 	return &declare.RuleFile{Path: file, Groups: groups, Source: data}, references(doc)
+}
+
+func durations(doc yamldoc.Node) {
+	for _, g := range doc.Field("groups").List() {
+		g.Field("interval").Duration()
+		g.Field("query_offset").Duration()
+		for _, r := range g.Field("rules").List() {
+			r.Field("for").Duration()
+			r.Field("keep_firing_for").Duration()
+		}
+	}
 }
 
 // references are the services, teams and runbooks that alerts name. A template is
@@ -134,9 +146,16 @@ func problem(file string, doc yamldoc.Node, err error) declare.Problem {
 	if m := inside.FindStringSubmatch(p.Hint); m != nil {
 		p.Hint = m[1]
 	}
-	for _, name := range []string{named.RuleName, named.Group} {
-		if pos, ok := doc.FindValue(name); ok && p.Line == 0 && name != "" {
-			p.Position = pos
+	if p.Line > 0 {
+		return p
+	}
+	for _, g := range doc.Field("groups").List() {
+		if g.Field("name").Text() != named.Group {
+			continue
+		}
+		p.Position = g.Pos()
+		if rules := g.Field("rules").List(); named.Rule > 0 && named.Rule <= len(rules) {
+			p.Position = rules[named.Rule-1].Pos()
 		}
 	}
 	return p

@@ -112,7 +112,7 @@ func New(o Options) (*Pipeline, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot prepare the Alertmanager API: %w", err)
 	}
-	p.handler = p.durable(http.StripPrefix(apiPrefix, p.api.Handler))
+	p.handler = p.durable(p.api.Handler)
 	return p, nil
 }
 
