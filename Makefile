@@ -32,7 +32,7 @@ check:
 	scripts/check
 
 golden:
-	$(GO) test ./... -update
+	$(GO) test ./app -update
 
 bench: build test-tools
 	scripts/bench
@@ -47,4 +47,4 @@ screenshots: build
 	$(GO) test -tags screenshots -run Screenshots -timeout 10m -v ./cli/...
 
 clean:
-	rm -rf bin .cache
+	rm -rf bin

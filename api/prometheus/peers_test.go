@@ -36,12 +36,13 @@ func peer(t *testing.T, name string) string {
 	t.Helper()
 	dir := os.Getenv("EVENKEEL_PEERS")
 	if dir == "" {
-		dir = filepath.Join("..", "..", ".cache", "peers")
+		home, err := os.UserHomeDir()
+		if err != nil {
+			t.Fatal(err)
+		}
+		dir = filepath.Join(home, ".cache", "evenkeel", "peers")
 	}
-	path, err := filepath.Abs(filepath.Join(dir, name))
-	if err != nil {
-		t.Fatal(err)
-	}
+	path := filepath.Join(dir, name)
 	if _, err := os.Stat(path); err != nil {
 		t.Fatalf("%s is not there: %v; `make test` installs it, or set EVENKEEL_PEERS to the folder that has it", name, err)
 	}
