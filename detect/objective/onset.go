@@ -38,13 +38,13 @@ func Onset(ctx context.Context, query QueryRange, o *declare.Objective, interval
 		}
 	}
 	w := walk{query: query, o: o, interval: interval, allowed: allowed(o)}
-	window, err := w.window(ctx, shortest, detected)
+	window, err := w.window(ctx, shortest, longest, detected)
 	if err != nil {
 		return time.Time{}, "", fmt.Errorf("cannot date impact of %q: %w", o.Name, err)
 	}
 	// Sparse samples leave short windows empty: widen until there is something to see.
 	for ; ; window *= 2 {
-		window = min(window, shortest)
+		window = min(window, longest)
 		at, err := w.back(ctx, window, 2*longest, detected)
 		if err != nil {
 			return time.Time{}, "", fmt.Errorf("cannot date impact of %q: %w", o.Name, err)
@@ -52,7 +52,7 @@ func Onset(ctx context.Context, query QueryRange, o *declare.Objective, interval
 		if !at.IsZero() {
 			return at, fmt.Sprintf("the SLI of %s left its objective (error ratio over %s above %g)", o.Name, text(window), w.allowed), nil
 		}
-		if window >= shortest {
+		if window >= longest {
 			return time.Time{}, "", nil
 		}
 	}
@@ -75,22 +75,35 @@ type walk struct {
 }
 
 // window is how far each step looks: as little as possible, so that the ratio leaves
-// the objective with the first bad events, but enough to hold a few of them.
-func (w walk) window(ctx context.Context, shortest time.Duration, detected time.Time) (time.Duration, error) {
+// the objective with the first bad events, but enough to hold a few of them. How often
+// they come is told by the shortest time before the detection that has enough of them.
+func (w walk) window(ctx context.Context, shortest, longest time.Duration, detected time.Time) (time.Duration, error) {
 	if w.o.SliceWindow > 0 {
 		return w.o.SliceWindow, nil
 	}
 	window := max(4*w.interval, time.Second)
-	expr := events(w.o, shortest, bad)
-	if expr == "" {
-		return window, nil
+	for length := shortest; ; length *= 2 {
+		length = min(length, longest)
+		expr := events(w.o, length, bad)
+		if expr == "" {
+			return window, nil
+		}
+		m, err := w.query(ctx, expr, detected, detected, w.interval)
+		if err != nil {
+			return window, err
+		}
+		n := 0.0
+		if len(m) == 1 && len(m[0].Floats) > 0 {
+			n = m[0].Floats[0].F
+		}
+		switch {
+		case n >= enoughBad || (n > 0 && length == longest):
+			each := length.Seconds() / n
+			return min(max(window, time.Duration(math.Ceil(enoughBad*each))*time.Second), longest), nil
+		case length == longest:
+			return window, nil
+		}
 	}
-	m, err := w.query(ctx, expr, detected, detected, w.interval)
-	if err != nil || len(m) != 1 || len(m[0].Floats) == 0 || m[0].Floats[0].F <= 0 {
-		return window, err
-	}
-	each := shortest.Seconds() / m[0].Floats[0].F
-	return max(window, time.Duration(math.Ceil(enoughBad*each))*time.Second), nil
 }
 
 // back walks from the detection at most so far back. Where that takes many steps, it

@@ -89,8 +89,9 @@ func Period(w declare.Window, t time.Time) (from, to time.Time) {
 		loc = time.UTC
 	}
 	start := w.Start.In(loc)
-	// An estimate by the nominal length, then a few steps by the calendar.
-	n := int(t.Sub(start) / w.Length)
+	// An estimate by the nominal length, then a few steps by the calendar. In seconds,
+	// because a Duration holds 292 years and a start may lie further back.
+	n := int((t.Unix() - start.Unix()) / max(int64(w.Length/time.Second), 1))
 	for at(start, w, n).After(t) {
 		n--
 	}
@@ -115,7 +116,7 @@ func at(start time.Time, w declare.Window, n int) time.Time {
 	case 'Y':
 		return addMonths(start, 12*k)
 	}
-	return start.Add(time.Duration(n) * w.Length)
+	return time.Unix(start.Unix()+int64(n)*int64(w.Length/time.Second), 0).In(start.Location())
 }
 
 // addMonths keeps the day where the month has it, and takes the month's last one
