@@ -2,7 +2,9 @@ package alert
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -123,7 +125,7 @@ func (r *recorder) record(ctx context.Context, now time.Time, alerts []*amalert.
 			}
 			if incident != 0 {
 				fact.Refs = append(fact.Refs, journal.MakeRef("incident", fmt.Sprint(incident)))
-				if err := tx.QueryRowContext(ctx, `SELECT fact FROM incidents WHERE number = ?`, incident).Scan(&fact.Cause); err != nil {
+				if err := tx.QueryRowContext(ctx, `SELECT fact FROM incidents WHERE number = ?`, incident).Scan(&fact.Cause); err != nil && !errors.Is(err, sql.ErrNoRows) { // others may send a number of their own
 					return err
 				}
 			}
