@@ -44,20 +44,14 @@ func TestScreenshots(t *testing.T) {
 	url, control := find(`Evenkeel +(http\S+)`), find(`phone +(http\S+)`)
 	password := map[string]string{"alice": find(`alice +(\S+)`), "bob": find(`bob +(\S+)`), "carol": find(`carol +(\S+)`)}
 
-	alloc, stop := chromedp.NewExecAllocator(t.Context(), append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath("/usr/bin/chromium"), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.Flag("disable-quic", true),
-		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
-		chromedp.UserDataDir(t.TempDir()))...)
-	defer stop()
 	browser := map[string]context.Context{}
-	first, end := chromedp.NewContext(alloc)
-	defer end()
 	run := func(ctx context.Context, actions ...chromedp.Action[chromedp.Void]) {
 		t.Helper()
 		ctx, cancel := context.WithTimeout(ctx, 60*time.Second)
 		defer cancel()
 		if err := chromedp.Do(ctx, actions...); err != nil {
-			t.Fatal(err)
+			where, _ := chromedp.Run(ctx, chromedp.Location())
+			t.Fatal(err, " at ", where)
 		}
 	}
 	text := func(who string) string {
@@ -68,12 +62,18 @@ func TestScreenshots(t *testing.T) {
 		}
 		return s
 	}
-	if err := chromedp.Do(first, chromedp.Navigate("about:blank")); err != nil {
-		t.Fatal(err)
-	}
 	for _, who := range []string{"alice", "bob"} {
-		ctx, end := chromedp.NewContext(first, chromedp.WithNewBrowserContext())
+		// A browser each: a tab in the background is slowed down.
+		alloc, stop := chromedp.NewExecAllocator(t.Context(), append(chromedp.DefaultExecAllocatorOptions[:],
+			chromedp.ExecPath("/usr/bin/chromium"), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.Flag("disable-quic", true),
+			chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
+			chromedp.UserDataDir(t.TempDir()))...)
+		defer stop()
+		ctx, end := chromedp.NewContext(alloc)
 		defer end()
+		if err := chromedp.Do(ctx, chromedp.Navigate("about:blank")); err != nil { // starts it
+			t.Fatal(err)
+		}
 		browser[who] = ctx
 		run(ctx, chromedp.Navigate(url+"/sign-in"), chromedp.SendKeys(chromedp.CSS(`input[name=person]`), who), chromedp.SendKeys(chromedp.CSS(`input[name=password]`), password[who]),
 			chromedp.Submit(chromedp.CSS(`input[name=password]`)), chromedp.WaitVisible(chromedp.CSS(`main`)))
@@ -123,16 +123,16 @@ func TestScreenshots(t *testing.T) {
 			t.Fatalf("%s: %s %s", path, res.Status, body)
 		}
 	}
-	visible := func(who, path, text string) {
+	visible := func(who, path, want string) {
 		t.Helper()
 		for end := time.Now().Add(90 * time.Second); ; time.Sleep(time.Second) {
 			run(browser[who], chromedp.Navigate(url+path), chromedp.WaitVisible(chromedp.CSS(`main`)))
 			body := text(who)
-			if strings.Contains(strings.ToLower(body), text) {
+			if strings.Contains(strings.ToLower(body), want) {
 				return
 			}
 			if time.Now().After(end) {
-				t.Fatalf("%s does not show %q:\n%s", path, text, body)
+				t.Fatalf("%s does not show %q:\n%s", path, want, body)
 			}
 		}
 	}
