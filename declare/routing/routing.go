@@ -7,8 +7,6 @@ package routing
 import (
 	"path/filepath"
 	"reflect"
-	"regexp"
-	"strconv"
 	"strings"
 
 	amconfig "github.com/prometheus/alertmanager/config"
@@ -30,7 +28,7 @@ func Read(dir, file string, data []byte, sink *declare.Problems) *amconfig.Confi
 	}
 	cfg, err := amconfig.Load(string(data))
 	if err != nil {
-		*sink = append(*sink, problem(file, doc, err))
+		*sink = append(*sink, problem(doc, err))
 		return fallback()
 	}
 	resolve(dir, cfg)
@@ -45,27 +43,25 @@ func fallback() *amconfig.Config {
 	return cfg
 }
 
-var (
-	lined  = regexp.MustCompile(`line (\d+): (.*)`)
-	quoted = regexp.MustCompile(`"([^"]+)"`)
-)
+var library = yamldoc.Library{
+	Want: "a valid Alertmanager configuration", Keys: yamldoc.Keys(reflect.TypeFor[amconfig.Config]()),
+	Load: func(data []byte) error {
+		_, err := amconfig.Load(string(data))
+		return err
+	},
+}
 
-func problem(file string, doc yamldoc.Node, err error) declare.Problem {
-	text := strings.Join(strings.Fields(err.Error()), " ")
-	p := declare.Problem{Position: declare.Position{File: file}, Want: "a valid Alertmanager configuration", Hint: text}
-	if m := lined.FindStringSubmatch(text); m != nil {
-		p.Line, _ = strconv.Atoi(m[1])
-		p.Hint = m[2]
-		return p
-	}
-	// The library names a receiver or a time interval, and no line.
-	for _, m := range quoted.FindAllStringSubmatch(text, -1) {
-		if pos, ok := doc.FindValue(m[1]); ok {
-			p.Position, p.Got = pos, m[1]
-			return p
+func problem(doc yamldoc.Node, err error) declare.Problem {
+	var names []string
+	for _, list := range []string{"receivers", "time_intervals", "mute_time_intervals"} {
+		if !doc.Field(list).IsList() {
+			continue
+		}
+		for _, n := range doc.Field(list).List() {
+			names = append(names, n.Field("name").Text())
 		}
 	}
-	return p
+	return library.Explain(doc, err, names...)
 }
 
 // resolve makes relative file names relative to the workspace: templates, and the

@@ -7,9 +7,8 @@ package scrapefile
 
 import (
 	"log/slog"
-	"regexp"
+	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 
 	promconfig "github.com/prometheus/prometheus/config"
@@ -53,37 +52,28 @@ func Read(dir, name string, data []byte, sink *declare.Problems) []*promconfig.S
 	if len(*sink) > before {
 		return nil
 	}
-	cfg, err := promconfig.Load(string(data), slog.New(slog.DiscardHandler))
-	if err == nil {
-		cfg.SetDirectory(dir)
-		var out []*promconfig.ScrapeConfig
-		if out, err = cfg.GetScrapeConfigs(); err == nil {
-			return out
-		}
+	out, err := load(data, dir)
+	if err != nil {
+		*sink = append(*sink, library.Explain(doc, err))
+		return nil
 	}
-	*sink = append(*sink, problem(name, doc, err))
-	return nil
+	return out
 }
 
-var (
-	lined  = regexp.MustCompile(`line (\d+): (.*)`)
-	quoted = regexp.MustCompile(`"([^"]+)"`)
-)
+// load is what the library makes of the file.
+func load(data []byte, dir string) ([]*promconfig.ScrapeConfig, error) {
+	cfg, err := promconfig.Load(string(data), slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, err
+	}
+	cfg.SetDirectory(dir)
+	return cfg.GetScrapeConfigs()
+}
 
-// problem finds the line in the library's error, or the job that it quotes.
-func problem(name string, doc yamldoc.Node, err error) declare.Problem {
-	text := strings.Join(strings.Fields(err.Error()), " ")
-	p := declare.Problem{Position: declare.Position{File: name}, Want: "valid scrape_configs", Hint: text}
-	if m := lined.FindStringSubmatch(text); m != nil {
-		p.Line, _ = strconv.Atoi(m[1])
-		p.Hint = m[2]
-		return p
-	}
-	for _, m := range quoted.FindAllStringSubmatch(text, -1) {
-		if pos, ok := doc.FindValue(m[1]); ok {
-			p.Position, p.Got = pos, m[1]
-			return p
-		}
-	}
-	return p
+var library = yamldoc.Library{
+	Want: "valid scrape_configs", Keys: append(yamldoc.Keys(reflect.TypeFor[promconfig.Config]()), append(mechanisms, "targets", "labels")...),
+	Load: func(data []byte) error {
+		_, err := load(data, "")
+		return err
+	},
 }

@@ -314,29 +314,5 @@ func (n Node) Raw() []byte {
 	return out
 }
 
-// FindValue returns the place of the first scalar with this text, in the order of
-// the file: for libraries whose errors quote a value and no line.
-func (n Node) FindValue(value string) (declare.Position, bool) {
-	if n.y == nil {
-		return declare.Position{}, false
-	}
-	var walk func(y *yaml.Node) *yaml.Node
-	walk = func(y *yaml.Node) *yaml.Node {
-		if y.Kind == yaml.ScalarNode && y.Value == value {
-			return y
-		}
-		for _, c := range y.Content {
-			if f := walk(c); f != nil {
-				return f
-			}
-		}
-		return nil
-	}
-	if f := walk(n.y); f != nil {
-		return declare.Position{File: n.file, Line: f.Line, Column: f.Column}, true
-	}
-	return declare.Position{}, false
-}
-
 // IsList says whether the value is a sequence.
 func (n Node) IsList() bool { return n.y != nil && n.y.Kind == yaml.SequenceNode }

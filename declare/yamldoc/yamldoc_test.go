@@ -204,7 +204,6 @@ func touch(n Node, depth int) {
 	n.Int()
 	n.Bool()
 	n.Duration()
-	n.FindValue("x")
 	_ = n.Required("x")
 	_ = n.Raw()
 	if depth > 6 {
