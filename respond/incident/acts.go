@@ -30,10 +30,10 @@ func (b *Book) Do(ctx context.Context, now time.Time, actor journal.Actor, n res
 	if err := checkText(note); err != nil {
 		return respond.Incident{}, err
 	}
-	if e == respond.Regress {
-		return respond.Incident{}, &respond.TransitionError{Event: e} // only a finding can
-	}
 	return b.change(ctx, n, func(tx *state.Tx, i *respond.Incident) error {
+		if e == respond.Regress {
+			return &respond.TransitionError{From: i.Status, Event: e} // only a finding can
+		}
 		text := ""
 		if note != "" {
 			text = ": " + note
@@ -82,7 +82,10 @@ func (b *Book) change(ctx context.Context, n respond.Number, fn func(tx *state.T
 		}
 		return save(ctx, tx, &i)
 	})
-	return i, err
+	if err != nil {
+		return respond.Incident{}, err // what fn made of it was not stored
+	}
+	return i, nil
 }
 
 // Assign implements respond.Incidents.

@@ -42,19 +42,23 @@ func (b *Book) Take(ctx context.Context, now time.Time, findings []detect.Findin
 }
 
 func (b *Book) takeOpen(ctx context.Context, now time.Time, f *detect.Finding, muted func(detect.Finding) bool) error {
-	if err := b.o.DB.Read().QueryRowContext(ctx, `SELECT incident FROM findings WHERE id = ?`, f.ID).Scan(&f.Incident); err != nil {
+	if err := incidentOf(ctx, b.o.DB.Read(), f); err != nil {
 		return err
 	}
 	if f.Incident != 0 {
 		// It belongs to one. Where that was resolved by hand while the finding still
 		// holds, it stays so: a person has decided, and a new episode opens a new one.
-		return nil
+		return b.resume(ctx, now, f)
 	}
 	if f.Severity == detect.Page && muted(*f) {
 		return nil
 	}
 	opened := respond.Number(0)
 	err := b.o.DB.Update(ctx, func(tx *state.Tx) error {
+		// Asked again where nobody else writes: one finding opens one incident.
+		if err := incidentOf(ctx, tx, f); err != nil || f.Incident != 0 {
+			return err
+		}
 		related, err := b.related(ctx, tx, f.Service)
 		if err != nil {
 			return err
@@ -72,6 +76,19 @@ func (b *Book) takeOpen(ctx context.Context, now time.Time, f *detect.Finding, m
 		return err
 	}
 	return b.investigate(ctx, now, opened, f)
+}
+
+func incidentOf(ctx context.Context, q querier, f *detect.Finding) error {
+	return q.QueryRowContext(ctx, `SELECT incident FROM findings WHERE id = ?`, f.ID).Scan(&f.Incident)
+}
+
+// resume investigates where a kill fell between opening the incident and dating it.
+func (b *Book) resume(ctx context.Context, now time.Time, f *detect.Finding) error {
+	i, err := b.Get(ctx, respond.Number(f.Incident))
+	if err != nil || i.Clocks.ImpactSource != "" || i.Status == respond.Resolved {
+		return err
+	}
+	return b.investigate(ctx, now, i.Number, f)
 }
 
 // related is the active incident that covers a service: of itself first, else of
@@ -216,7 +233,7 @@ func (b *Book) investigate(ctx context.Context, now time.Time, n respond.Number,
 
 // takeResolved mitigates an incident whose last paging finding has gone.
 func (b *Book) takeResolved(ctx context.Context, now time.Time, f *detect.Finding) error {
-	if err := b.o.DB.Read().QueryRowContext(ctx, `SELECT incident FROM findings WHERE id = ?`, f.ID).Scan(&f.Incident); err != nil {
+	if err := incidentOf(ctx, b.o.DB.Read(), f); err != nil {
 		return err
 	}
 	if f.Incident == 0 || f.Severity != detect.Page {
