@@ -139,7 +139,7 @@ func TestScreenshots(t *testing.T) {
 	time.Sleep(45 * time.Second) // of calm, so that the charts have something to compare with
 	post("/faults/noise")
 	post("/faults/bad-release")
-	visible("alice", "/incidents", "checkout")
+	visible("alice", "/incidents", "burns its error budget")
 	time.Sleep(5 * time.Second)
 	both("alice", "now", "/")
 	both("alice", "incident", "/incidents/1")

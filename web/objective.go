@@ -140,6 +140,7 @@ func (o objectiveState) troubled() bool {
 // the rest of the page is needed most when the store is in trouble.
 func (s *site) chart(ctx context.Context, id, title, unitName, expr string, from, to time.Time) *Chart {
 	step := stepFor(to.Sub(from), time.Second)
+	from = to.Add(-to.Sub(from).Truncate(step)) // the last point is the present one
 	series, err := s.QueryRange(ctx, expr, from, to, step)
 	if err != nil {
 		s.Logger.Warn("cannot draw chart", "expr", expr, "error", err)

@@ -193,7 +193,12 @@ func (s *site) service(w http.ResponseWriter, r *http.Request, me act.Identity) 
 	if err != nil {
 		return err
 	}
-	span, chosen := rangeOf(r.URL.Query().Get("range"), 6*time.Hour)
+	// Six hours show a working day's part; where objectives are shorter, their window.
+	usual := 15 * time.Minute
+	for _, o := range ws.ObjectivesOf(svc.ID) {
+		usual = max(usual, o.Window.Length)
+	}
+	span, chosen := rangeOf(r.URL.Query().Get("range"), min(usual, 6*time.Hour))
 	if chosen {
 		v.Range = r.URL.Query().Get("range")
 	}
