@@ -7,6 +7,7 @@ package rulefile
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"path"
 	"regexp"
@@ -161,6 +162,23 @@ func problem(file string, doc yamldoc.Node, err error) declare.Problem {
 	return p
 }
 
+// maxPoints bounds a series of a test: the library writes all of "0+1x1000000000" out.
+const maxPoints = 100_000
+
+var repeated = regexp.MustCompile(`x\s*(\d+)`)
+
+// points is how many values a series in promtool's notation has, or more.
+func points(values string) int {
+	n := len(strings.Fields(values))
+	for _, m := range repeated.FindAllStringSubmatch(values, -1) {
+		times, err := strconv.Atoi(m[1])
+		if n += times; err != nil || times > maxPoints || n > maxPoints {
+			return maxPoints + 1
+		}
+	}
+	return n
+}
+
 // ReadTest checks the shape of a unit-test file and returns the rule files that it
 // names, relative to its own folder.
 func ReadTest(file string, data []byte, sink *declare.Problems) []yamldoc.Node {
@@ -175,6 +193,10 @@ func ReadTest(file string, data []byte, sink *declare.Problems) []yamldoc.Node {
 		t.Field("interval").Duration()
 		for _, s := range t.Field("input_series").List() {
 			s.Only("series", "values")
+			if n := points(s.Field("values").Text()); n > maxPoints {
+				s.Field("values").Problem(s.Field("values").Text(), fmt.Sprintf("at most %d values in a series", maxPoints), "")
+				continue
+			}
 			if text := s.Field("series").Required("a series as up{job=\"shop\"}") + " " + s.Field("values").Required("values as 0+1x10"); text != " " {
 				if _, _, err := promql.ParseSeriesDesc(text); err != nil {
 					s.Problem(text, "a series and its values, in promtool's notation", err.Error())

@@ -89,3 +89,28 @@ func TestMistakes(t *testing.T) {
 	change("record: shop:up:sum", "alert: ''", `r.yml:14:9: shop: expected a valid Prometheus rule (one of 'record' or 'alert' must be set)`)
 	change("{{ $value }}", "{{ $value", `r.yml:6:9: shop: got "Slow", expected a valid Prometheus rule (annotation "summary": template: __alert_Slow:1: function "s" not defined)`)
 }
+
+func TestUnitTests(t *testing.T) {
+	f := func(text string, want ...string) {
+		t.Helper()
+		var problems declare.Problems
+		ReadTest("r_test.yml", []byte(text), &problems)
+		if got := problems.Error(); got != strings.Join(want, "\n") {
+			t.Errorf("%s\ngot\n%s\nwant\n%s", text, got, strings.Join(want, "\n"))
+		}
+	}
+	values := func(v string) string {
+		return "rule_files: [r.yml]\ntests:\n  - input_series:\n      - {series: 'up{a=\"b\"}', values: '" + v + "'}\n"
+	}
+	f(values("0+1x10 _x5 stale 1 2"))
+	f(values("0+1x1000 0x1000 {{schema:1 sum:5}}x10"))
+	f(values("0+1y10"), `r_test.yml:4:9: tests[0].input_series[0]: got "up{a=\"b\"} 0+1y10", expected a series and its values, in promtool's notation (1:13: parse error: bad number syntax: "1")`)
+	// Written out these would be gigabytes.
+	f(values("0+1x1000000000"), `r_test.yml:4:39: tests[0].input_series[0].values: got "0+1x1000000000", expected at most 100000 values in a series`)
+	f(values("0x99999999999999999999"), `r_test.yml:4:39: tests[0].input_series[0].values: got "0x99999999999999999999", expected at most 100000 values in a series`)
+	f(values("0x60000 _x60000"), `r_test.yml:4:39: tests[0].input_series[0].values: got "0x60000 _x60000", expected at most 100000 values in a series`)
+	f("rule_files: [r.yml]\ntest: []\n", `r_test.yml:2:1: test: got "test", expected one of rule_files, evaluation_interval, group_eval_order, tests, fuzzy_compare, start_timestamp (did you mean "tests"?)`)
+	f("tests: [{promql_expr_test: [{expr: 'sum(', eval_time: soon}]}]\n",
+		`r_test.yml:1:55: tests[0].promql_expr_test[0].eval_time: got "soon", expected a duration as 15s, 5m or 30d`,
+		`r_test.yml:1:36: tests[0].promql_expr_test[0].expr: got "sum(", expected PromQL (1:5: parse error: unclosed left parenthesis)`)
+}

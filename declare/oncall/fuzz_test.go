@@ -1,0 +1,24 @@
+package oncall
+
+import (
+	"testing"
+	"time"
+
+	"github.com/evenkeel/evenkeel/declare"
+)
+
+func FuzzRead(f *testing.F) {
+	f.Add([]byte(good))
+	f.Add([]byte("schedules: [{name: a, team: b, timezone: Local, layers: [{start: 0001-01-01T00:00, every: daily, people: []}]}]\n"))
+	f.Add([]byte("schedules: [{name: a, team: b, layers: [{start: 9999-12-31, every: weekly, people: [c, c]}]}]\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var problems declare.Problems
+		all, _ := Read("f.yml", data, &problems)
+		for _, s := range all {
+			if len(problems) == 0 && (s.Name == "" || s.Team == "") {
+				t.Errorf("accepted: %+v", s)
+			}
+			s.OnCall(time.Date(2026, 3, 29, 1, 0, 0, 0, time.UTC))
+		}
+	})
+}
