@@ -23,6 +23,7 @@ import (
 	"github.com/prometheus/alertmanager/inhibit"
 	"github.com/prometheus/alertmanager/marker"
 	"github.com/prometheus/alertmanager/nflog"
+	"github.com/prometheus/alertmanager/nflog/nflogpb"
 	"github.com/prometheus/alertmanager/notify"
 	"github.com/prometheus/alertmanager/provider/mem"
 	"github.com/prometheus/alertmanager/silence"
@@ -31,6 +32,7 @@ import (
 	"github.com/prometheus/common/model"
 
 	"github.com/evenkeel/evenkeel/detect"
+	"github.com/evenkeel/evenkeel/journal"
 	"github.com/evenkeel/evenkeel/state"
 )
 
@@ -50,6 +52,9 @@ type Options struct {
 	Registerer  prometheus.Registerer
 	// External takes alerts posted by others, as findings.
 	External func(ctx context.Context, now time.Time, seen []detect.Finding) error
+	// Actor says who is behind a request to the Alertmanager API, "" for nobody known;
+	// nil where callers are not known.
+	Actor func(r *http.Request) journal.Actor
 	// Dial opens connections to receivers; nil for the network.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
@@ -112,7 +117,7 @@ func New(o Options) (*Pipeline, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot prepare the Alertmanager API: %w", err)
 	}
-	p.handler = p.durable(p.api.Handler)
+	p.handler = guarded(p.durable(p.api.Handler))
 	return p, nil
 }
 
@@ -130,6 +135,22 @@ func openSnapshot[T any](p *Pipeline, name string, open func(file string) (T, er
 		return store, fmt.Errorf("cannot open %q: %w", file, errors.Join(err, renameErr))
 	}
 	return open(file)
+}
+
+// noted is the notification log; it asks for a snapshot once an entry is in it.
+type noted struct {
+	notify.NotificationLog
+	soon chan<- struct{}
+}
+
+// Log implements notify.NotificationLog.
+func (n noted) Log(r *nflogpb.Receiver, group string, firing, resolved []uint64, store *nflog.Store, expiry time.Duration) error {
+	err := n.NotificationLog.Log(r, group, firing, resolved, store, expiry)
+	select {
+	case n.soon <- struct{}{}:
+	default: // asked for already
+	}
+	return err
 }
 
 // Handler serves /api/v2/….
@@ -158,11 +179,15 @@ func (p *Pipeline) toAlert(f *detect.Finding, now time.Time) *amalert.Alert {
 			a.Labels[model.LabelName(k)] = model.LabelValue(v)
 		}
 	}
-	if a.Labels[model.AlertNameLabel] == "" {
+	if a.Labels[model.AlertNameLabel] == "" && f.Name != "" {
 		a.Labels[model.AlertNameLabel] = model.LabelValue(f.Name)
 	}
 	for k, v := range f.Annotations {
 		a.Annotations[model.LabelName(k)] = model.LabelValue(v)
+	}
+	// Which incident a delivery is recorded on is ours to say, not that of an annotation.
+	if delete(a.Annotations, "incident"); f.Incident != 0 {
+		a.Annotations["incident"] = model.LabelValue(fmt.Sprint(f.Incident))
 	}
 	a.Annotations["finding"] = model.LabelValue(fmt.Sprint(f.ID))
 	a.GeneratorURL = p.o.ExternalURL.JoinPath("findings", fmt.Sprint(f.ID)).String()
@@ -204,7 +229,7 @@ func (p *Pipeline) Apply(cfg *amconfig.Config) error {
 	}
 	p.stopRouting()
 	inhibitor := inhibit.NewInhibitor(p.alerts, cfg.InhibitRules, p.o.Logger, eventrecorder.Recorder{})
-	stage := p.builder.New(built.receivers, func() time.Duration { return 0 }, inhibitor, p.silencer, built.intervener, p.groups, p.log, nil)
+	stage := p.builder.New(built.receivers, func() time.Duration { return 0 }, inhibitor, p.silencer, built.intervener, p.groups, noted{p.log, p.soon}, nil)
 	p.api.Update(cfg, func(ctx context.Context, labels model.LabelSet) {
 		inhibitor.Mutes(ctx, labels)
 		p.silencer.Mutes(ctx, labels)

@@ -75,10 +75,6 @@ func (r *recorder) Notify(ctx context.Context, alerts ...*amalert.Alert) (retry 
 	r.p.sent.WithLabelValues(r.inner.Name(), "sent").Inc()
 	r.p.failures.clear(key)
 	r.record(ctx, now, alerts, "sent", "")
-	select {
-	case r.p.soon <- struct{}{}: // the log gets its entry right after this
-	default:
-	}
 	return retry, nil
 }
 

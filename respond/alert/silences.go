@@ -1,7 +1,6 @@
 package alert
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -130,19 +129,14 @@ func (p *Pipeline) recordSilence(ctx context.Context, now time.Time, actor journ
 func (p *Pipeline) durable(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path := strings.TrimPrefix(r.URL.Path, apiPrefix)
-		if r.Method == http.MethodPost {
-			r.Body = http.MaxBytesReader(w, r.Body, 32<<20)
-		}
 		if r.Method == http.MethodGet || !strings.HasPrefix(path, "/silence") {
 			next.ServeHTTP(w, r)
 			return
 		}
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
+		body, ok := read(w, r, maxSilenceBytes)
+		if !ok {
 			return
 		}
-		r.Body = io.NopCloser(bytes.NewReader(body))
 		answer := &held{header: http.Header{}, status: http.StatusOK}
 		next.ServeHTTP(answer, r)
 		if answer.status < 300 {
@@ -156,21 +150,25 @@ func (p *Pipeline) durable(next http.Handler) http.Handler {
 				return
 			}
 		}
-		for k, v := range answer.header {
-			w.Header()[k] = v
-		}
-		w.WriteHeader(answer.status)
-		_, _ = w.Write(answer.body.Bytes())
+		answer.send(w)
 	})
 }
 
 // recordForeign writes the fact for a silence that came or went through the
-// Alertmanager API, which knows its author by what the client says.
+// Alertmanager API. Its actor is who was authenticated; what the client calls itself
+// counts only where that is not known.
 func (p *Pipeline) recordForeign(r *http.Request, path string, body, answer []byte) error {
 	now := time.Now()
+	actor := journal.Actor("")
+	if p.o.Actor != nil {
+		actor = p.o.Actor(r)
+	}
 	if r.Method == http.MethodDelete {
+		if actor == "" {
+			actor = "alertmanager-api:unknown"
+		}
 		id := strings.TrimPrefix(path, "/silence/")
-		return p.recordSilence(r.Context(), now, "alertmanager-api:unknown", "silence.expired", id, "silence "+id+" ended through the Alertmanager API")
+		return p.recordSilence(r.Context(), now, actor, "silence.expired", id, "silence "+id+" ended through the Alertmanager API")
 	}
 	var in struct{ CreatedBy, Comment string }
 	var out struct {
@@ -179,19 +177,11 @@ func (p *Pipeline) recordForeign(r *http.Request, path string, body, answer []by
 	if err := errors.Join(json.Unmarshal(body, &in), json.Unmarshal(answer, &out)); err != nil {
 		return fmt.Errorf("cannot read the silence: %w", err)
 	}
-	return p.recordSilence(r.Context(), now, journal.Actor("alertmanager-api:"+in.CreatedBy), "silence.created", out.SilenceID, "silenced through the Alertmanager API: "+in.Comment)
+	if actor == "" {
+		actor = journal.Actor("alertmanager-api:" + in.CreatedBy)
+	}
+	return p.recordSilence(r.Context(), now, actor, "silence.created", out.SilenceID, "silenced through the Alertmanager API: "+in.Comment)
 }
-
-// held is an answer that is not sent yet.
-type held struct {
-	header http.Header
-	status int
-	body   bytes.Buffer
-}
-
-func (h *held) Header() http.Header         { return h.header }
-func (h *held) WriteHeader(status int)      { h.status = status }
-func (h *held) Write(b []byte) (int, error) { return h.body.Write(b) }
 
 // snapshot writes a file whole or not at all.
 func (p *Pipeline) snapshot(name string, write func(io.Writer) (int64, error)) error {

@@ -1,0 +1,120 @@
+package alert
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	amconfig "github.com/prometheus/alertmanager/config"
+)
+
+const grouped = `
+route: {receiver: hook, group_by: [service], group_wait: 100ms, group_interval: 200ms, repeat_interval: 1h}
+receivers: [{name: hook, webhook_configs: [{url: %q}]}]
+`
+
+// TestGrouping: what belongs together is one message, and a second one only says what
+// has come since.
+func TestGrouping(t *testing.T) {
+	hook, hookURL := web(t, always(200))
+	r := open(t, t.TempDir())
+	r.route(t, fmt.Sprintf(grouped, hookURL))
+	r.run(t)
+	slow, errs, other := burning(1, "checkout"), burning(2, "checkout"), burning(3, "payments")
+	slow.Labels["alertname"], errs.Labels["alertname"] = "Slow", "Errors"
+	send(t, r, slow, errs, other)
+	until(t, hook, "two groups", func() bool { return hook.count("firing") == 2 })
+	if hook.count(`"alertname":"Slow"`) != 1 || hook.count(`"alertname":"Errors"`) != 1 || hook.count(`"truncatedAlerts":0`) != 2 {
+		t.Errorf("one message for checkout, one for payments:\n%s", hook)
+	}
+	late := burning(4, "checkout")
+	late.Labels["alertname"] = "Late"
+	send(t, r, late)
+	until(t, hook, "the group again, with the new one", func() bool { return hook.count(`"alertname":"Late"`) == 1 })
+	if n := hook.count("firing"); n != 3 {
+		t.Errorf("%d messages, want 3:\n%s", n, hook)
+	}
+}
+
+// TestKilled: after a kill nobody is told again what was sent before, and the end of
+// what was sent is told.
+func TestKilled(t *testing.T) {
+	hook, hookURL := web(t, always(200))
+	dir := t.TempDir()
+	first := open(t, dir)
+	first.route(t, fmt.Sprintf(quiet1, hookURL))
+	first.run(t)
+	checkout := burning(1, "checkout")
+	send(t, first, checkout)
+	until(t, hook, "the page", func() bool { return hook.count("checkout burns") == 1 })
+
+	// What a kill would leave is on disk soon, and without a clean end. (The first one
+	// goes on here; nothing of it is told to the second.)
+	left := t.TempDir()
+	log := filepath.Join(dir, "alerts", "nflog")
+	until(t, hook, "the notification log on disk", func() bool {
+		data, err := os.ReadFile(log)
+		return err == nil && strings.Contains(string(data), "checkout")
+	})
+	data, err := os.ReadFile(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(left, "alerts"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(left, "alerts", "nflog"), data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	again, againURL := web(t, always(200))
+	second := open(t, left)
+	second.route(t, fmt.Sprintf(quiet1, againURL))
+	second.run(t)
+	send(t, second, checkout)
+	send(t, second, burning(2, "payments"))
+	until(t, again, "what is new", func() bool { return again.count("payments burns") == 1 })
+	if again.count("checkout burns") != 0 {
+		t.Errorf("told again:\n%s", again)
+	}
+	checkout.ResolvedAt = time.Now()
+	send(t, second, checkout)
+	until(t, again, "the end", func() bool { return again.count(`"status":"resolved"`) == 1 })
+}
+
+// TestReloadWhileAReceiverHangs: a new routing is in force at once, and what is not
+// sent yet goes its way.
+func TestReloadWhileAReceiverHangs(t *testing.T) {
+	release, called := make(chan struct{}), make(chan struct{}, 100)
+	hang := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		called <- struct{}{}
+		<-release
+	}))
+	t.Cleanup(hang.Close)
+	t.Cleanup(func() { close(release) })
+	r := open(t, t.TempDir())
+	r.route(t, fmt.Sprintf(quiet1, hang.URL))
+	r.run(t)
+	send(t, r, burning(1, "checkout"))
+	<-called
+	hook, hookURL := web(t, always(200))
+	cfg, err := amconfig.Load(fmt.Sprintf(quiet1, hookURL))
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- r.Apply(cfg) }()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Fatal(err)
+		}
+	case <-time.After(5 * time.Second): // less than the time that a hanging delivery has
+		t.Fatal("the hanging receiver holds up the new routing")
+	}
+	until(t, hook, "the page by the new routing", func() bool { return hook.count("checkout burns") == 1 })
+}
