@@ -118,7 +118,10 @@ func (w *Watcher) Run(ctx context.Context) error {
 		return fmt.Errorf("cannot watch workspace %q: %w", w.opts.Dir, err)
 	}
 	defer events.Close()
+	// Folders are watched before they are read, here and below: what changes while they
+	// are read makes an event.
 	w.watchFolders(events)
+	w.look(ctx)
 	poll := time.NewTicker(w.opts.Poll)
 	defer poll.Stop()
 	soon := time.NewTimer(time.Hour)
@@ -135,11 +138,11 @@ func (w *Watcher) Run(ctx context.Context) error {
 		case err := <-events.Errors:
 			w.opts.Logger.Warn("cannot follow workspace, polling goes on", "err", err)
 		case <-soon.C:
-			w.look(ctx)
 			w.watchFolders(events)
+			w.look(ctx)
 		case <-poll.C:
-			w.look(ctx)
 			w.watchFolders(events)
+			w.look(ctx)
 		}
 	}
 }
