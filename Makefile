@@ -34,14 +34,14 @@ check:
 golden:
 	$(GO) test ./app -update
 
-bench: build test-tools
-	scripts/bench
+bench: test-tools
+	$(GO) test -tags bench -run Bench -v -count=1 -timeout 60m ./cli
 
 corpora:
 	$(GO) test -tags corpora -run Corpora -v ./... | grep -v 'no test files'
 
 soak: test-tools
-	$(GO) test -race -tags soak -run Soak -timeout 60m -v ./cli/...
+	$(GO) test -race -run 'Killed|RealClients' -count=10 -timeout 60m ./cli ./observe/...
 
 screenshots: build
 	$(GO) test -tags screenshots -run Screenshots -timeout 10m -v ./cli/...

@@ -95,6 +95,9 @@ func (r *Runner) Run(ctx context.Context) error {
 	for _, run := range runs {
 		r.kick(run.ID)
 	}
+	if err := r.closeChanges(ctx); err != nil {
+		return err
+	}
 	<-ctx.Done()
 	r.mu.Lock()
 	r.ctx = nil // no new ones
@@ -133,6 +136,34 @@ func (r *Runner) recover(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("cannot recover run %q: %w", summary.ID, err)
 		}
+	}
+	return nil
+}
+
+// closeChanges ends the changes of runs that ended right before the server did.
+func (r *Runner) closeChanges(ctx context.Context) error {
+	rows, err := r.o.DB.Read().QueryContext(ctx, `SELECT runs.id FROM runs JOIN changes ON changes.id = runs.change_id WHERE runs.ended_ms > 0 AND changes.ended_ms = 0`)
+	if err != nil {
+		return fmt.Errorf("cannot look for changes that go on: %w", err)
+	}
+	defer rows.Close()
+	var ids []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return fmt.Errorf("cannot look for changes that go on: %w", err)
+		}
+		ids = append(ids, id)
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("cannot look for changes that go on: %w", err)
+	}
+	for _, id := range ids {
+		run, err := r.Get(ctx, id)
+		if err != nil {
+			return err
+		}
+		r.closeChange(ctx, &run)
 	}
 	return nil
 }
