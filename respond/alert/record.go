@@ -119,11 +119,11 @@ func (r *recorder) record(ctx context.Context, now time.Time, alerts []*amalert.
 			if detail != "" {
 				fact.Text += ": " + detail
 			}
+			if fact.Cause, err = cause(ctx, tx, incident, findings[0]); err != nil {
+				return err
+			}
 			if incident != 0 {
 				fact.Refs = append(fact.Refs, journal.MakeRef("incident", fmt.Sprint(incident)))
-				if err := tx.QueryRowContext(ctx, `SELECT fact FROM incidents WHERE number = ?`, incident).Scan(&fact.Cause); err != nil && !errors.Is(err, sql.ErrNoRows) { // others may send a number of their own
-					return err
-				}
 			}
 			for _, f := range findings {
 				fact.Refs = append(fact.Refs, journal.MakeRef("finding", fmt.Sprint(f)))
@@ -137,6 +137,20 @@ func (r *recorder) record(ctx context.Context, now time.Time, alerts []*amalert.
 	if err != nil {
 		r.p.o.Logger.Error("cannot record a notification", "receiver", r.receiver, "status", status, "err", err)
 	}
+}
+
+// cause of a delivery is its incident, or where there is none its finding. One that is
+// not stored is no reason to lose the record.
+func cause(ctx context.Context, tx *state.Tx, incident, finding int64) (id journal.ID, err error) {
+	if incident != 0 {
+		err = tx.QueryRowContext(ctx, `SELECT fact FROM incidents WHERE number = ?`, incident).Scan(&id)
+	} else {
+		err = tx.QueryRowContext(ctx, `SELECT fact FROM findings WHERE id = ?`, finding).Scan(&id)
+	}
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	return id, err
 }
 
 var urls = regexp.MustCompile(`https?://[^\s"]+`)
