@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -20,7 +21,7 @@ const (
 	maxLabelBytes   = 10_000 // of a name, and of a value
 )
 
-// guarded refuses alerts that are too large. As for what Alertmanager itself finds
+// guarded refuses alerts that are too large or none. As for what Alertmanager itself finds
 // wrong: the others of the same request are taken, and the answer is 400.
 func guarded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -44,7 +45,7 @@ func guarded(next http.Handler) http.Handler {
 		var fit []json.RawMessage
 		var refused []string
 		for i, a := range all {
-			if why := tooLarge(a); why != "" {
+			if why := unfit(a); why != "" {
 				refused = append(refused, fmt.Sprintf("alert %d: %s", i, why))
 				continue
 			}
@@ -72,7 +73,10 @@ func guarded(next http.Handler) http.Handler {
 	})
 }
 
-func tooLarge(alert []byte) string {
+func unfit(alert []byte) string {
+	if string(alert) == "null" {
+		return "null, expected an alert" // the API would panic
+	}
 	var a struct{ Labels map[string]string }
 	if err := json.Unmarshal(alert, &a); err != nil {
 		return "" // the API says what is wrong
@@ -86,6 +90,12 @@ func tooLarge(alert []byte) string {
 		}
 	}
 	return ""
+}
+
+// nullMatcher says whether a silence has one: the API would panic.
+func nullMatcher(silence []byte) bool {
+	var s struct{ Matchers []*struct{} }
+	return json.Unmarshal(silence, &s) == nil && slices.Contains(s.Matchers, nil)
 }
 
 // read takes a body of bounded size and leaves the request with it; where that cannot

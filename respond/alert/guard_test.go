@@ -76,6 +76,7 @@ func TestHostileBodies(t *testing.T) {
 	f("too large, beside what is no alert", alerts, "["+alert("A", 101, "x")+`,{}]`, 422, "labels in body is required")
 	f("too many", alerts, "["+strings.Repeat(alert("A", 1, "")+",", 10_000)+alert("B", 1, "")+"]", 413, "10001 alerts")
 	f("no JSON", alerts, `[{"labels":`, 400, "")
+	f("null, and one beside it", alerts, "[null, "+alert("A", 1, "")+"]", 400, "alert 0: null", "A")
 	f("no list", alerts, `{"labels":{"alertname":"A"}}`, 400, "")
 	f("a label that is no text", alerts, `[{"labels":{"alertname":7}}]`, 400, "")
 	f("nested without end", alerts, strings.Repeat("[", 100_000), 400, "")

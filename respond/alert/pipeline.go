@@ -77,6 +77,8 @@ type Pipeline struct {
 	external *external
 	failures failures
 
+	saving     sync.Mutex // one snapshot at a time
+	ending     sync.Mutex // one silence ends at a time
 	apply      sync.Mutex // one Apply at a time
 	dispatcher atomic.Pointer[dispatch.Dispatcher]
 	inhibitor  atomic.Pointer[inhibit.Inhibitor]

@@ -104,8 +104,13 @@ func (p *Pipeline) AddSilence(ctx context.Context, now time.Time, actor journal.
 		p.recordSilence(ctx, now, actor, "silence.created", s.Id, text)
 }
 
-// ExpireSilence ends a silence now.
+// ExpireSilence ends a silence now. One that has ended already stays as it is.
 func (p *Pipeline) ExpireSilence(ctx context.Context, now time.Time, actor journal.Actor, id string) error {
+	p.ending.Lock()
+	defer p.ending.Unlock()
+	if p.ended(ctx, id) {
+		return nil
+	}
 	if err := p.silences.Expire(ctx, id); err != nil {
 		if errors.Is(err, silence.ErrNotFound) {
 			return respond.ErrNotFound
@@ -116,6 +121,12 @@ func (p *Pipeline) ExpireSilence(ctx context.Context, now time.Time, actor journ
 		return err
 	}
 	return p.recordSilence(ctx, now, actor, "silence.expired", id, "silence "+id+" ended")
+}
+
+// ended says whether a silence is there and over: ending it again is no act.
+func (p *Pipeline) ended(ctx context.Context, id string) bool {
+	found, _, err := p.silences.Query(ctx, silence.QIDs(id), silence.QState(silence.SilenceStateExpired))
+	return err == nil && len(found) > 0
 }
 
 func (p *Pipeline) recordSilence(ctx context.Context, now time.Time, actor journal.Actor, kind journal.Kind, id, text string) error {
@@ -137,9 +148,18 @@ func (p *Pipeline) durable(next http.Handler) http.Handler {
 		if !ok {
 			return
 		}
+		again := false
+		if r.Method == http.MethodDelete {
+			p.ending.Lock()
+			defer p.ending.Unlock()
+			again = p.ended(r.Context(), strings.TrimPrefix(path, "/silence/"))
+		} else if nullMatcher(body) {
+			http.Error(w, "a matcher is null", http.StatusBadRequest)
+			return
+		}
 		answer := &held{header: http.Header{}, status: http.StatusOK}
 		next.ServeHTTP(answer, r)
-		if answer.status < 300 {
+		if answer.status < 300 && !again {
 			err := p.snapshot("silences", p.silences.Snapshot)
 			if err == nil {
 				err = p.recordForeign(r, path, body, answer.body.Bytes())
@@ -183,8 +203,11 @@ func (p *Pipeline) recordForeign(r *http.Request, path string, body, answer []by
 	return p.recordSilence(r.Context(), now, actor, "silence.created", out.SilenceID, "silenced through the Alertmanager API: "+in.Comment)
 }
 
-// snapshot writes a file whole or not at all.
+// snapshot writes a file whole or not at all. One at a time: an older one must not
+// come to lie over a newer one.
 func (p *Pipeline) snapshot(name string, write func(io.Writer) (int64, error)) error {
+	p.saving.Lock()
+	defer p.saving.Unlock()
 	tmp, err := os.CreateTemp(p.dir, name+".tmp*")
 	if err != nil {
 		return fmt.Errorf("cannot write %s: %w", name, err)
