@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/evenkeel/evenkeel/act"
 	"github.com/evenkeel/evenkeel/act/account"
 	"github.com/evenkeel/evenkeel/act/change"
 	"github.com/evenkeel/evenkeel/act/runbook"
@@ -152,6 +153,12 @@ func (a *App) connect(ctx context.Context) (err error) {
 	if a.alerts, err = alert.New(alert.Options{
 		DB: a.db, DataDir: a.o.Data, ExternalURL: a.url, Logger: log.With("room", "respond"), Registerer: a.reg,
 		External: a.findings.Observe, Dial: a.o.Dial,
+		Actor: func(r *http.Request) journal.Actor {
+			if id, ok := act.IdentityOf(r); ok {
+				return id.Actor()
+			}
+			return ""
+		},
 	}); err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/evenkeel/evenkeel/journal"
 	"github.com/evenkeel/evenkeel/respond/alert"
 )
 
@@ -102,18 +103,23 @@ remote_write:
 	if err := os.WriteFile(secret, []byte("authorization: {credentials: "+p.token+"}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	id, err := amtool("--http.config.file="+secret, "silence", "add", "service=queue", "--comment=works", "--author=carol", "--duration=1h")
+	id, err := amtool("--http.config.file="+secret, "silence", "add", "service=queue", "--comment=works", "--author=somebody", "--duration=1h")
 	if err != nil {
 		t.Fatalf("silence add: %v %s", err, id)
 	}
 	id = strings.TrimSpace(id)
 	p.kill()
 	p.start()
-	if out, err := amtool("silence", "query", "-o", "simple"); err != nil || !strings.Contains(out, "carol") {
+	if out, err := amtool("silence", "query", "-o", "simple"); err != nil || !strings.Contains(out, "somebody") {
 		t.Errorf("the silence did not survive a kill: %v %s", err, out)
 	}
 	if out, err := amtool("--http.config.file="+secret, "silence", "expire", id); err != nil {
 		t.Errorf("silence expire: %v %s", err, out)
+	}
+	// Who did it is who the token is of, whatever the client says.
+	var facts struct{ Items []journal.Fact }
+	if err := p.call(http.MethodGet, "journal?kind=silence.created", nil, &facts); err != nil || len(facts.Items) != 1 || facts.Items[0].Actor != journal.Person("carol") {
+		t.Errorf("on record: %+v, %v", facts, err)
 	}
 	var list struct{ Items []alert.Silence }
 	if err := p.call(http.MethodGet, "silences", nil, &list); err != nil || len(list.Items) != 1 || list.Items[0].State != "expired" {
