@@ -32,6 +32,7 @@ type history struct {
 	opts   *rules.ManagerOptions
 	groups []*rules.Group
 	next   map[*rules.Group]time.Time
+	series map[string]labels.Labels // parsed
 }
 
 func newHistory(t testing.TB) *history {
@@ -49,7 +50,7 @@ func newHistory(t testing.TB) *history {
 			t.Error(err)
 		}
 	})
-	h := &history{t: t, db: db, next: map[*rules.Group]time.Time{}, engine: promql.NewEngine(promql.EngineOpts{
+	h := &history{t: t, db: db, next: map[*rules.Group]time.Time{}, series: map[string]labels.Labels{}, engine: promql.NewEngine(promql.EngineOpts{
 		MaxSamples: 50_000_000, Timeout: time.Minute, EnableAtModifier: true, EnableNegativeOffset: true, LookbackDelta: 5 * time.Minute,
 		NoStepSubqueryIntervalFn: func(int64) int64 { return time.Minute.Milliseconds() },
 	})}
@@ -92,9 +93,13 @@ func (h *history) put(at time.Time, samples map[string]float64) {
 	h.t.Helper()
 	app := h.db.AppenderV2(context.Background())
 	for series, v := range samples {
-		ls, err := promQL.ParseMetric(series)
-		if err != nil {
-			h.t.Fatal(err)
+		ls, known := h.series[series]
+		if !known {
+			var err error
+			if ls, err = promQL.ParseMetric(series); err != nil {
+				h.t.Fatal(err)
+			}
+			h.series[series] = ls
 		}
 		if _, err := app.Append(0, ls, 0, at.UnixMilli(), v, nil, nil, storage.AppendV2Options{}); err != nil {
 			h.t.Fatalf("%s at %s: %v", series, at, err)

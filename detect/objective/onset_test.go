@@ -19,7 +19,7 @@ import (
 // random traffic, share of errors, scrape and evaluation intervals, and asks at a
 // random later time when it was.
 func TestOnset(t *testing.T) {
-	for seed := range uint64(100) {
+	for seed := range uint64(40) {
 		r := rand.New(rand.NewPCG(seed, 3))
 		scrape := []time.Duration{5 * time.Second, 15 * time.Second, 30 * time.Second, time.Minute}[r.IntN(4)]
 		evaluation := []time.Duration{5 * time.Second, 15 * time.Second, time.Minute}[r.IntN(3)]
@@ -67,7 +67,7 @@ func TestOnset(t *testing.T) {
 // TestOnsetByChance is the same where each single event is bad by chance, as it is in
 // life: fewer events tell less, so what is asked is a minute or two.
 func TestOnsetByChance(t *testing.T) {
-	const seeds, step = 60, 15 * time.Second
+	const seeds, step = 30, 15 * time.Second
 	near := 0
 	for seed := range uint64(seeds) {
 		r := rand.New(rand.NewPCG(seed, 11))

@@ -155,8 +155,8 @@ var indicators = []struct {
 // TestNumbers evaluates every recorded series of every kind of indicator on made-up
 // samples, and computes the same by hand.
 func TestNumbers(t *testing.T) {
-	const step = 30 * time.Second
-	all := made(1, 240, step) // two hours
+	const step = time.Minute
+	all := made(1, 130, step) // two hours
 	for _, in := range indicators {
 		t.Run(in.name, func(t *testing.T) {
 			t.Parallel()
@@ -170,7 +170,7 @@ func TestNumbers(t *testing.T) {
 			for i, s := range all {
 				h.put(s.at, s.series())
 				h.evaluate(s.at)
-				if i%37 != 5 && i != len(all)-1 { // not every time, but at odd ones
+				if i%17 != 5 && i != len(all)-1 { // not every time, but at odd ones
 					continue
 				}
 				for _, w := range append(Windows(o, step), o.Window.Length) {
@@ -208,8 +208,8 @@ func TestNumbers(t *testing.T) {
 
 // TestSlices judges each slice by hand. Slices without traffic are not judged.
 func TestSlices(t *testing.T) {
-	const step, slice = 30 * time.Second, 5 * time.Minute
-	all := made(2, 540, step)
+	const step, slice = time.Minute, 5 * time.Minute
+	all := made(2, 300, step)
 	f := func(method declare.Budgeting, target float64, judge func(bad float64) float64, ratio *declare.Ratio, level *declare.Threshold, hand func([]sampleAt) float64) {
 		t.Helper()
 		o := &declare.Objective{
@@ -226,7 +226,7 @@ func TestSlices(t *testing.T) {
 		for i, s := range all {
 			h.put(s.at, s.series())
 			h.evaluate(s.at)
-			if i%10 == 0 {
+			if i%5 == 0 {
 				// A slice is judged before this moment's state is looked at.
 				until := s.at
 				if level != nil {
@@ -242,7 +242,7 @@ func TestSlices(t *testing.T) {
 					slices = append(slices, judged{s.at, judge(bad)})
 				}
 			}
-			if i%97 != 60 && i != len(all)-1 {
+			if i%53 != 40 && i != len(all)-1 {
 				continue
 			}
 			for _, w := range append(Windows(o, step), o.Window.Length) {
@@ -258,8 +258,8 @@ func TestSlices(t *testing.T) {
 				}
 			}
 		}
-		if len(slices) < 30 || len(slices) == len(all)/10 {
-			t.Errorf("%d slices of %d were judged: expected some without traffic", len(slices), len(all)/10)
+		if len(slices) < 30 || len(slices) == len(all)/5 {
+			t.Errorf("%d slices of %d were judged: expected some without traffic", len(slices), len(all)/5)
 		}
 	}
 	good := func(target float64) func(float64) float64 {
