@@ -229,7 +229,7 @@ func printRun(w io.Writer, run act.Run) {
 	t := columns("STEP", "NAME", "LANGUAGE", "RISK", "STATUS", "ATTEMPT", "TOOK", "DETAIL")
 	for _, st := range run.Steps {
 		took := ""
-		if !st.EndedAt.IsZero() {
+		if !st.StartedAt.IsZero() && !st.EndedAt.IsZero() { // a refused one never began
 			took = short(st.EndedAt.Sub(st.StartedAt))
 		}
 		name := st.Name
