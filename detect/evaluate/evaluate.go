@@ -24,6 +24,9 @@ type Engine interface {
 	Query(ctx context.Context, expr string, at time.Time) (promql.Vector, error)
 	// Range evaluates from one time to another, both included.
 	Range(ctx context.Context, expr string, from, to time.Time, step time.Duration) (promql.Matrix, error)
+	// Ranges evaluates many expressions over the same times, in one pass over the data
+	// where it can. The results are in the order of the expressions.
+	Ranges(ctx context.Context, exprs []string, from, to time.Time, step time.Duration) ([]promql.Matrix, error)
 }
 
 // Options of New.
@@ -96,6 +99,19 @@ func (p *Prometheus) Range(ctx context.Context, expr string, from, to time.Time,
 	out := make(promql.Matrix, len(m))
 	for i, s := range m {
 		out[i] = promql.Series{Metric: s.Metric, Floats: append([]promql.FPoint(nil), s.Floats...)}
+	}
+	return out, nil
+}
+
+// Ranges implements Engine.
+func (p *Prometheus) Ranges(ctx context.Context, exprs []string, from, to time.Time, step time.Duration) ([]promql.Matrix, error) {
+	out := make([]promql.Matrix, len(exprs))
+	for i, expr := range exprs {
+		m, err := p.Range(ctx, expr, from, to, step)
+		if err != nil {
+			return nil, fmt.Errorf("cannot evaluate %q: %w", expr, err)
+		}
+		out[i] = m
 	}
 	return out, nil
 }
