@@ -26,6 +26,7 @@ var tour = []string{
 	"observe/metrics",
 	"observe/host observe/otlp observe/remotewrite observe/scrape",
 	"detect",
+	"detect/window",
 	"detect/evaluate",
 	"detect/finding detect/objective",
 	"detect/rule",

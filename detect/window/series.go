@@ -1,0 +1,374 @@
+package window
+
+import (
+	"errors"
+	"math"
+	"slices"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/model/value"
+	"github.com/prometheus/prometheus/tsdb/chunkenc"
+)
+
+// Window is one window to keep of each series.
+type Window struct {
+	Length int64 // milliseconds
+	Sums   bool  // also sums, extremes and changes: what the functions over time need
+}
+
+// Spec says what to keep of the series of one kind.
+type Spec struct {
+	Windows []Window // shortest first, each length once
+	// Tail is the length, in milliseconds, up to which windows are read from the samples
+	// themselves, which are kept for as long. Longer ones are read from the store again
+	// when their samples leave.
+	Tail int64
+	// Lookback is how long, in milliseconds, a sample stays the current one.
+	Lookback int64
+}
+
+// Index of a window's length, -1 when it is not kept.
+func (s *Spec) Index(length int64) int {
+	return slices.IndexFunc(s.Windows, func(w Window) bool { return w.Length == length })
+}
+
+// Series is the state of one series. Times only go forward. Not for concurrent use.
+type Series struct {
+	Labels labels.Labels
+	Dirty  bool // something was stored that the state has not seen: load it again
+
+	spec      *Spec
+	at        place   // the last sample
+	prev      Point   // the one before
+	seq       int64   // how many samples there were; the first has number 1
+	rawT      int64   // time of the last sample, stale markers included
+	stale     bool    // it was a stale marker
+	resets    []reset // oldest first
+	resetBase int     // how many were dropped before resets[0]
+	wins      []edge  // as in the spec
+	tail      []byte  // stream of the last samples; the writer stands at at
+	tailBase  int     // how many bytes were dropped before tail[0]
+}
+
+// reset is a counter that began again.
+type reset struct {
+	seq    int64   // the sample that is less than the one before
+	before float64 // that one
+}
+
+// edge is where a window begins: its first sample.
+type edge struct {
+	place
+	seq   int64  // 0 when the window is empty
+	off   int    // where the next sample stands: in the tail (absolute), or in ahead
+	ahead []byte // the next samples to leave, when the window is longer than the tail
+	reset int    // the first reset behind the sample, counted from the first one ever
+	sums  *sums
+}
+
+// ErrLost is returned when samples that the state has counted are not in the store any
+// more. The state has to be built again.
+var ErrLost = errors.New("samples are not in the store any more")
+
+// New returns the state of a series without samples.
+func New(spec *Spec, ls labels.Labels) *Series {
+	s := &Series{Labels: ls, spec: spec}
+	s.clear()
+	return s
+}
+
+// clear forgets all samples.
+func (s *Series) clear() {
+	*s = Series{Labels: s.Labels, spec: s.spec, rawT: math.MinInt64, wins: make([]edge, len(s.spec.Windows))}
+}
+
+// LastT is the time of the last sample or stale marker.
+func (s *Series) LastT() int64 { return s.rawT }
+
+// Last says whether p is the last sample.
+func (s *Series) Last(p Point) bool {
+	if p.T != s.rawT {
+		return false
+	}
+	if s.stale {
+		return value.IsStaleNaN(p.V)
+	}
+	return math.Float64bits(p.V) == math.Float64bits(s.at.V)
+}
+
+// Current is the value of the series at the time t: its last sample, unless that is too
+// old or a stale marker.
+func (s *Series) Current(t int64) (float64, bool) {
+	return s.at.V, s.seq > 0 && !s.stale && s.rawT > t-s.spec.Lookback
+}
+
+// Resets is how many resets of the counter are remembered.
+func (s *Series) Resets() int { return len(s.resets) }
+
+// Dead says whether nothing can be asked of the series any more: all windows are empty
+// and the last sample is too old to be the current one.
+func (s *Series) Dead(t int64) bool {
+	if s.rawT > t-s.spec.Lookback {
+		return false
+	}
+	for i := range s.wins {
+		if s.wins[i].seq != 0 && s.at.T > t-s.spec.Windows[i].Length {
+			return false
+		}
+	}
+	return true
+}
+
+// Push adds a sample that is newer than all others.
+func (s *Series) Push(p Point) {
+	s.rawT, s.stale = p.T, value.IsStaleNaN(p.V)
+	if s.stale {
+		return
+	}
+	s.add(p, s.spec.Tail > 0)
+	for i := range s.wins {
+		w := &s.wins[i]
+		if w.seq == 0 {
+			s.open(w)
+		}
+		if w.sums != nil {
+			w.sums.push(s.seq, p, s.prev)
+		}
+	}
+}
+
+// add moves the right edge on.
+func (s *Series) add(p Point, keep bool) {
+	if s.seq > 0 && p.V < s.at.V {
+		s.resets = append(s.resets, reset{s.seq + 1, s.at.V})
+	}
+	s.prev = s.at.Point
+	s.seq++
+	switch {
+	case s.seq == 1:
+		s.at = place{Point: p}
+	case keep:
+		if len(s.tail)+32 > cap(s.tail) {
+			s.makeRoom()
+		}
+		s.tail = put(s.tail, &s.at, p)
+	default:
+		s.at = place{Point: p, step: p.T - s.at.T}
+	}
+}
+
+// makeRoom drops what no window reads any more, and grows the tail a little.
+func (s *Series) makeRoom() {
+	first := s.tailBase + len(s.tail)
+	for i := range s.wins {
+		if w := &s.wins[i]; w.seq != 0 && s.short(i) {
+			first = min(first, w.off)
+		}
+	}
+	rest := s.tail[first-s.tailBase:]
+	if len(rest)+96 > cap(s.tail) {
+		s.tail = append(make([]byte, 0, len(rest)+128), rest...)
+	} else {
+		s.tail = s.tail[:copy(s.tail[:cap(s.tail)], rest)]
+	}
+	s.tailBase = first
+}
+
+// open begins a window with the last sample.
+func (s *Series) open(w *edge) {
+	w.place, w.seq, w.off, w.ahead = s.at, s.seq, s.tailBase+len(s.tail), nil
+	w.reset = s.resetBase + len(s.resets)
+	if w.sums != nil {
+		*w.sums = sums{}
+	}
+}
+
+func (s *Series) short(i int) bool { return s.spec.Windows[i].Length <= s.spec.Tail }
+
+// Load forgets everything and builds the state for time t from the stored samples of
+// (t - span, t]. It returns how many were read, and false when the series
+// holds histograms, which this package does not keep.
+func (s *Series) Load(it chunkenc.Iterator, t int64) (read int, floats bool, err error) {
+	s.clear()
+	open := len(s.wins)
+	for k := it.Seek(t - s.spec.Span() + 1); k != chunkenc.ValNone; k = it.Next() {
+		if k != chunkenc.ValFloat {
+			return read, false, it.Err()
+		}
+		at, v := it.At()
+		if at > t {
+			break
+		}
+		read++
+		s.rawT, s.stale = at, value.IsStaleNaN(v)
+		if s.stale {
+			continue
+		}
+		s.add(Point{at, v}, at > t-s.spec.Tail)
+		for open > 0 && at > t-s.spec.Windows[open-1].Length {
+			open--
+			w := &s.wins[open]
+			if s.spec.Windows[open].Sums {
+				w.sums = &sums{}
+			}
+			s.open(w)
+		}
+		for i := open; i < len(s.wins); i++ {
+			if x := s.wins[i].sums; x != nil {
+				x.push(s.seq, s.at.Point, s.prev)
+			}
+		}
+		if len(s.resets) > 64 && open < len(s.wins) && s.wins[len(s.wins)-1].reset > s.resetBase+32 {
+			s.trim()
+		}
+	}
+	for i := range s.wins { // those still empty
+		if s.spec.Windows[i].Sums && s.wins[i].sums == nil {
+			s.wins[i].sums = &sums{}
+		}
+	}
+	return read, true, it.Err()
+}
+
+// Span is how far back, in milliseconds, samples are looked at.
+func (s *Spec) Span() int64 {
+	if n := len(s.Windows); n > 0 {
+		return max(s.Lookback, s.Windows[n-1].Length)
+	}
+	return s.Lookback
+}
+
+// Missing is asked for more samples of a window's left side: it must call Fill with an
+// iterator, for samples up to at least the time until, if there are any.
+type Missing func(s *Series, window int, after, until int64) error
+
+// Advance moves the left side of one window on to the time t.
+func (s *Series) Advance(i int, t int64, missing Missing) error {
+	w, left := &s.wins[i], t-s.spec.Windows[i].Length
+	if w.seq == 0 || w.T > left {
+		return nil
+	}
+	short := s.short(i)
+	for w.T <= left {
+		if w.seq == s.seq {
+			w.seq, w.ahead = 0, nil
+			if w.sums != nil {
+				*w.sums = sums{}
+			}
+			return nil
+		}
+		was := w.place
+		if short {
+			w.off = s.tailBase + next(s.tail, w.off-s.tailBase, &w.place)
+		} else {
+			if w.off >= len(w.ahead) {
+				if err := s.more(i, left, missing); err != nil {
+					return err
+				}
+			}
+			w.off = next(w.ahead, w.off, &w.place)
+		}
+		w.seq++
+		if w.sums != nil {
+			w.sums.pop(w.seq-1, was.V, w.V)
+		}
+	}
+	for w.reset < s.resetBase+len(s.resets) && s.resets[w.reset-s.resetBase].seq <= w.seq {
+		w.reset++
+	}
+	if len(s.resets) > 16 {
+		s.trim()
+	}
+	return nil
+}
+
+// more gets the next samples of a window, which are behind a gap or were not fetched.
+func (s *Series) more(i int, left int64, missing Missing) error {
+	w := &s.wins[i]
+	for span := int64(20 * 60_000); ; span *= 8 {
+		until := max(left, w.T) + span
+		if err := missing(s, i, w.T, min(until, s.at.T)); err != nil {
+			return err
+		}
+		if w.off < len(w.ahead) {
+			return nil
+		}
+		if until >= s.at.T {
+			return ErrLost
+		}
+	}
+}
+
+// trim forgets resets that no window looks at.
+func (s *Series) trim() {
+	first := s.resetBase + len(s.resets)
+	for i := range s.wins {
+		if s.wins[i].seq != 0 {
+			first = min(first, s.wins[i].reset)
+		}
+	}
+	if n := first - s.resetBase; n > 8 {
+		s.resets = append(s.resets[:0], s.resets[n:]...)
+		s.resetBase = first
+	}
+}
+
+// Fill takes the next samples of a window that is longer than the tail, from its first
+// sample up to the time until. The scratch is reused and returned.
+func (s *Series) Fill(i int, it chunkenc.Iterator, until int64, scratch []byte) ([]byte, error) {
+	w := &s.wins[i]
+	if w.seq == 0 || s.short(i) {
+		return scratch, nil
+	}
+	at, last := w.place, min(until, s.at.T)
+	b := scratch[:0]
+	for k := it.Seek(w.T + 1); k != chunkenc.ValNone; k = it.Next() {
+		if k != chunkenc.ValFloat {
+			return b, ErrLost
+		}
+		t, v := it.At()
+		if t > last {
+			break
+		}
+		if !value.IsStaleNaN(v) {
+			b = put(b, &at, Point{t, v})
+		}
+	}
+	if cap(w.ahead) >= len(b) && cap(w.ahead) <= len(b)+64 {
+		w.ahead = append(w.ahead[:0], b...)
+	} else {
+		w.ahead = slices.Clone(b)
+	}
+	w.off = 0
+	return b, it.Err()
+}
+
+// Wants says whether a window takes samples of times up to until by Fill.
+func (s *Series) Wants(i int, until int64) bool {
+	w := &s.wins[i]
+	return w.seq != 0 && !s.short(i) && w.T < until && w.seq < s.seq
+}
+
+// Begins is the time of the oldest sample in any window, the latest time there is when
+// all are empty.
+func (s *Series) Begins() int64 {
+	first := int64(math.MaxInt64)
+	for i := range s.wins {
+		if s.wins[i].seq != 0 {
+			first = min(first, s.wins[i].T)
+		}
+	}
+	return first
+}
+
+// Bytes is about how much memory the state takes, its labels included.
+func (s *Series) Bytes() int {
+	n := 200 + int(s.Labels.ByteSize()) + cap(s.resets)*16 + cap(s.wins)*96 + cap(s.tail)
+	for i := range s.wins {
+		n += cap(s.wins[i].ahead)
+		if x := s.wins[i].sums; x != nil {
+			n += x.bytes()
+		}
+	}
+	return n
+}

@@ -1,0 +1,101 @@
+package window
+
+import (
+	"encoding/binary"
+	"math"
+	"math/bits"
+)
+
+// Point is one sample: Unix milliseconds and a value.
+type Point struct {
+	T int64
+	V float64
+}
+
+// A stream holds samples one after another, each as its difference to the one before, so
+// that a reader that knows one sample can go on from there. A sample is a varint whose two
+// lowest bits say what follows:
+//
+//	bit 0: the time step differs from the one before, a zigzag varint of how much follows
+//	bit 1: the value is a float, the varint of its reversed XOR with the one before
+//	       follows; otherwise the rest of the varint is the zigzag difference of integers
+//
+// A counter scraped at regular times takes one to three bytes a sample.
+const (
+	otherStep  = 1
+	floatValue = 2
+)
+
+// place is where a reader or a writer stands: at a sample, and the step that led to it.
+type place struct {
+	Point
+	step int64 // milliseconds
+}
+
+// whole returns a float as an integer that has the same bits as a float again.
+func whole(v float64) (int64, bool) {
+	if !(v > -1<<53 && v < 1<<53) {
+		return 0, false
+	}
+	n := int64(v)
+	return n, math.Float64bits(float64(n)) == math.Float64bits(v)
+}
+
+func zigzag(n int64) uint64   { return uint64(n<<1) ^ uint64(n>>63) }
+func unzigzag(u uint64) int64 { return int64(u>>1) ^ -int64(u&1) }
+
+// put appends the sample after at, and moves at on to it.
+func put(b []byte, at *place, p Point) []byte {
+	step := p.T - at.T
+	turn := step - at.step
+	var head uint64
+	if turn != 0 {
+		head = otherStep
+	}
+	was, ok1 := whole(at.V)
+	is, ok2 := whole(p.V)
+	if ok1 && ok2 {
+		b = binary.AppendUvarint(b, zigzag(is-was)<<2|head)
+	} else {
+		b = binary.AppendUvarint(b, head|floatValue)
+	}
+	if turn != 0 {
+		b = binary.AppendUvarint(b, zigzag(turn))
+	}
+	if !(ok1 && ok2) {
+		b = binary.AppendUvarint(b, bits.Reverse64(math.Float64bits(p.V)^math.Float64bits(at.V)))
+	}
+	at.Point, at.step = p, step
+	return b
+}
+
+// next moves at on to the sample at b[off:] and returns the offset behind it. The stream
+// is our own and in memory, so it is not checked.
+func next(b []byte, off int, at *place) int {
+	u := uint64(b[off])
+	off++
+	if u >= 0x80 {
+		u, off = long(b, off-1)
+	}
+	if u&otherStep != 0 {
+		var turn uint64
+		turn, off = long(b, off)
+		at.step += unzigzag(turn)
+	}
+	at.T += at.step
+	if u&floatValue == 0 {
+		if d := u >> 2; d != 0 {
+			at.V = float64(int64(at.V) + unzigzag(d))
+		}
+		return off
+	}
+	var x uint64
+	x, off = long(b, off)
+	at.V = math.Float64frombits(math.Float64bits(at.V) ^ bits.Reverse64(x))
+	return off
+}
+
+func long(b []byte, off int) (uint64, int) {
+	u, n := binary.Uvarint(b[off:])
+	return u, off + n
+}

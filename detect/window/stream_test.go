@@ -1,0 +1,59 @@
+package window
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+)
+
+func TestStreamGivesBackEveryBit(t *testing.T) {
+	f := func(name string, points []Point) {
+		t.Helper()
+		at := place{Point: points[0]}
+		var b []byte
+		for _, p := range points[1:] {
+			b = put(b, &at, p)
+		}
+		at, off := place{Point: points[0]}, 0
+		for i, p := range points[1:] {
+			off = next(b, off, &at)
+			if at.T != p.T || math.Float64bits(at.V) != math.Float64bits(p.V) {
+				t.Fatalf("%s: sample %d: got %v, expected %v", name, i+1, at.Point, p)
+			}
+		}
+		if off != len(b) {
+			t.Errorf("%s: %d of %d bytes read", name, off, len(b))
+		}
+	}
+	odd := []float64{0, math.Copysign(0, -1), 1, -1, math.NaN(), math.Inf(1), math.Inf(-1), math.MaxFloat64, math.SmallestNonzeroFloat64, 1 << 53, -(1 << 53), 1<<53 - 1, 0.1, 1e16}
+	var points []Point
+	for i, v := range odd {
+		for j, w := range odd {
+			points = append(points, Point{int64(i*100 + j*7), v}, Point{int64(i*100 + j*7 + 3), w})
+		}
+	}
+	f("odd values", points)
+	rng := rand.New(rand.NewPCG(1, 2))
+	points = nil
+	at := int64(1_700_000_000_000)
+	for range 10_000 {
+		at += 1 + rng.Int64N(1<<rng.IntN(40))
+		points = append(points, Point{at, math.Float64frombits(rng.Uint64())})
+	}
+	f("random bits", points)
+}
+
+func TestStreamOfARegularCounterIsSmall(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	at := place{Point: Point{1_700_000_000_000, 123_456_789}, step: 15_000}
+	p := at.Point
+	var b []byte
+	for range 1000 {
+		p.T += 15_000
+		p.V += float64(rng.IntN(800))
+		b = put(b, &at, p)
+	}
+	if len(b) > 2100 {
+		t.Errorf("1000 samples take %d bytes, expected about two each", len(b))
+	}
+}
