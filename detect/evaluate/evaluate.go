@@ -36,71 +36,59 @@ type Options struct {
 	MaxSamples int           // in memory for one query; default 50 million, as in Prometheus
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
+	// StateLimit is how many bytes the windows of all Lives may take; default 2 GiB.
+	StateLimit int64
+	// Oldest is the time in Unix milliseconds of the oldest sample in the store, when the
+	// store deletes what is old; may be nil.
+	Oldest func() int64
+	// CheckEvery compares one evaluation in so many with the inner engine's; 0 never does.
+	CheckEvery int
 }
 
-// Prometheus is Prometheus' own engine as an Engine.
+// Prometheus is Prometheus' own engine as an Engine. It reads every sample of every window.
 type Prometheus struct {
 	engine    *promql.Engine
+	parser    parser.Parser
 	queryable storage.Queryable
 }
 
 var _ Engine = (*Prometheus)(nil)
 
-// New returns Prometheus' engine over a store.
-func New(o Options) *Prometheus {
+// NewPrometheus returns Prometheus' engine over a store.
+func NewPrometheus(o Options) *Prometheus {
 	if o.Timeout == 0 {
 		o.Timeout = 2 * time.Minute
 	}
 	if o.MaxSamples == 0 {
 		o.MaxSamples = 50_000_000
 	}
-	return &Prometheus{queryable: o.Queryable, engine: promql.NewEngine(promql.EngineOpts{
+	p := parser.NewParser(parser.Options{})
+	return &Prometheus{queryable: o.Queryable, parser: p, engine: promql.NewEngine(promql.EngineOpts{
 		Logger: o.Logger, Reg: o.Registerer, MaxSamples: o.MaxSamples, Timeout: o.Timeout,
-		EnableAtModifier: true, EnableNegativeOffset: true, LookbackDelta: 5 * time.Minute,
+		EnableAtModifier: true, EnableNegativeOffset: true, LookbackDelta: lookback,
 		NoStepSubqueryIntervalFn: func(int64) int64 { return time.Minute.Milliseconds() },
-		Parser:                   parser.NewParser(parser.Options{}),
+		Parser:                   p,
 	})}
 }
+
+// lookback is how long a sample stays the current one.
+const lookback = 5 * time.Minute
 
 // QueryEngine is for the HTTP API.
 func (p *Prometheus) QueryEngine() promql.QueryEngine { return p.engine }
 
 // Query implements Engine.
 func (p *Prometheus) Query(ctx context.Context, expr string, at time.Time) (promql.Vector, error) {
-	q, err := p.engine.NewInstantQuery(ctx, p.queryable, nil, expr, at)
-	if err != nil {
-		return nil, err
-	}
-	defer q.Close()
-	res := q.Exec(ctx)
-	if res.Err != nil {
-		return nil, res.Err
-	}
-	switch v := res.Value.(type) {
-	case promql.Vector:
-		return append(promql.Vector(nil), v...), nil // Close takes back the engine's own slice
-	case promql.Scalar:
-		return promql.Vector{promql.Sample{T: v.T, F: v.V}}, nil
-	}
-	return nil, fmt.Errorf("cannot evaluate %q: the result is a %s, expected a vector or scalar", expr, res.Value.Type())
+	return p.over(p.queryable, ctx, expr, at.UnixMilli())
 }
 
 // Range implements Engine.
 func (p *Prometheus) Range(ctx context.Context, expr string, from, to time.Time, step time.Duration) (promql.Matrix, error) {
-	q, err := p.engine.NewRangeQuery(ctx, p.queryable, nil, expr, from, to, step)
+	s, err := between(from, to, step)
 	if err != nil {
 		return nil, err
 	}
-	defer q.Close()
-	m, err := q.Exec(ctx).Matrix()
-	if err != nil {
-		return nil, err
-	}
-	out := make(promql.Matrix, len(m))
-	for i, s := range m {
-		out[i] = promql.Series{Metric: s.Metric, Floats: append([]promql.FPoint(nil), s.Floats...)}
-	}
-	return out, nil
+	return p.matrix(p.queryable, ctx, expr, s)
 }
 
 // Ranges implements Engine.
@@ -114,4 +102,14 @@ func (p *Prometheus) Ranges(ctx context.Context, exprs []string, from, to time.T
 		out[i] = m
 	}
 	return out, nil
+}
+
+// between are the steps from one time to another, both included.
+func between(from, to time.Time, step time.Duration) (steps, error) {
+	s := steps{from: from.UnixMilli(), step: step.Milliseconds()}
+	if s.step <= 0 || to.Before(from) {
+		return s, fmt.Errorf("cannot evaluate from %s to %s in steps of %s: expected a later end and a step of at least 1ms", from.UTC().Format(time.RFC3339), to.UTC().Format(time.RFC3339), step)
+	}
+	s.n = int((to.UnixMilli()-s.from)/s.step) + 1
+	return s, nil
 }

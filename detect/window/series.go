@@ -80,6 +80,11 @@ func New(spec *Spec, ls labels.Labels) *Series {
 // clear forgets all samples.
 func (s *Series) clear() {
 	*s = Series{Labels: s.Labels, spec: s.spec, rawT: math.MinInt64, wins: make([]edge, len(s.spec.Windows))}
+	for i := range s.wins {
+		if s.spec.Windows[i].Sums {
+			s.wins[i].sums = &sums{}
+		}
+	}
 }
 
 // LastT is the time of the last sample or stale marker.
@@ -207,11 +212,7 @@ func (s *Series) Load(it chunkenc.Iterator, t int64) (read int, floats bool, err
 		s.add(Point{at, v}, at > t-s.spec.Tail)
 		for open > 0 && at > t-s.spec.Windows[open-1].Length {
 			open--
-			w := &s.wins[open]
-			if s.spec.Windows[open].Sums {
-				w.sums = &sums{}
-			}
-			s.open(w)
+			s.open(&s.wins[open])
 		}
 		for i := open; i < len(s.wins); i++ {
 			if x := s.wins[i].sums; x != nil {
@@ -220,11 +221,6 @@ func (s *Series) Load(it chunkenc.Iterator, t int64) (read int, floats bool, err
 		}
 		if len(s.resets) > 64 && open < len(s.wins) && s.wins[len(s.wins)-1].reset > s.resetBase+32 {
 			s.trim()
-		}
-	}
-	for i := range s.wins { // those still empty
-		if s.spec.Windows[i].Sums && s.wins[i].sums == nil {
-			s.wins[i].sums = &sums{}
 		}
 	}
 	return read, true, it.Err()

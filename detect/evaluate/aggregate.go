@@ -1,0 +1,181 @@
+package evaluate
+
+import (
+	"math"
+	"slices"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/schema"
+	"github.com/prometheus/prometheus/util/kahansum"
+
+	"github.com/evenkeel/evenkeel/detect/window"
+)
+
+// aggregate is an aggregation that needs no more of a group than a few numbers.
+type aggregate struct {
+	state
+	of       node
+	op       parser.ItemType
+	without  bool
+	grouping []string
+	groups   *projection
+	acc      []accumulator
+}
+
+// accumulator is one group at one step. Its arithmetic is the same as the inner engine's,
+// operation by operation, so that the bits are.
+type accumulator struct {
+	n        float64 // values seen
+	value, c float64 // the sum and its compensation, the extreme, the squares
+	mean     float64
+	meanOnly bool // the sum overflowed: the mean is kept instead
+}
+
+func canAggregate(op parser.ItemType) bool {
+	switch op {
+	case parser.SUM, parser.AVG, parser.MIN, parser.MAX, parser.COUNT, parser.GROUP, parser.STDDEV, parser.STDVAR:
+		return true
+	}
+	return false
+}
+
+// group returns the labels of the group of a series.
+func (a *aggregate) group(ls labels.Labels) labels.Labels {
+	if !a.without {
+		if len(a.grouping) == 0 {
+			return labels.EmptyLabels()
+		}
+		return labels.NewBuilder(ls).Keep(a.grouping...).Labels()
+	}
+	b := labels.NewBuilder(ls).Del(a.grouping...)
+	schema.Metadata{}.SetToLabels(b)
+	return b.Labels()
+}
+
+func (a *aggregate) eval(e *env) (vector, error) {
+	if e.fused != nil {
+		if v, ok := e.fused(a); ok {
+			return v, nil
+		}
+	}
+	in, err := e.eval(a.of)
+	if err != nil {
+		return in, err
+	}
+	if a.groups == nil || a.groups.from != in.shape {
+		a.groups = project(in.shape, a.group)
+	}
+	out := sized(a.room, a.groups.to, in.n)
+	a.room = out.vals
+	if cap(a.acc) < len(out.vals) {
+		a.acc = make([]accumulator, len(out.vals))
+	}
+	acc := a.acc[:len(out.vals)]
+	clear(acc)
+	for i, g := range a.groups.row {
+		to := acc[int(g)*in.n:]
+		for s, f := range in.row(i) {
+			if !window.IsGone(f) {
+				to[s].add(a.op, f)
+			}
+		}
+	}
+	for i := range acc {
+		out.vals[i] = acc[i].result(a.op)
+	}
+	if in.n > 1 {
+		a.acc = nil
+	}
+	return out, nil
+}
+
+func (a *accumulator) add(op parser.ItemType, f float64) {
+	a.n++
+	if a.n == 1 {
+		a.value, a.mean = f, f
+		switch op {
+		case parser.STDDEV, parser.STDVAR:
+			a.value = 0
+			if math.IsNaN(f) || math.IsInf(f, 0) {
+				a.value = math.NaN()
+			}
+		}
+		return
+	}
+	switch op {
+	case parser.SUM:
+		a.value, a.c = kahansum.Inc(f, a.value, a.c)
+	case parser.AVG:
+		if !a.meanOnly {
+			v, c := kahansum.Inc(f, a.value, a.c)
+			if !math.IsInf(v, 0) {
+				a.value, a.c = v, c
+				return
+			}
+			a.meanOnly = true
+			a.mean = a.value / (a.n - 1)
+			a.c /= a.n - 1
+		}
+		q := (a.n - 1) / a.n
+		a.mean, a.c = kahansum.Inc(f/a.n, q*a.mean, q*a.c)
+	case parser.MIN:
+		if a.value > f || math.IsNaN(a.value) {
+			a.value = f
+		}
+	case parser.MAX:
+		if a.value < f || math.IsNaN(a.value) {
+			a.value = f
+		}
+	case parser.STDDEV, parser.STDVAR:
+		d := f - a.mean
+		a.mean += d / a.n
+		a.value += d * (f - a.mean)
+	}
+}
+
+func (a *accumulator) result(op parser.ItemType) float64 {
+	if a.n == 0 {
+		return window.Gone
+	}
+	switch op {
+	case parser.SUM:
+		return a.value + a.c
+	case parser.AVG:
+		if a.meanOnly {
+			return a.mean + a.c
+		}
+		return a.value/a.n + a.c/a.n
+	case parser.COUNT:
+		return a.n
+	case parser.GROUP:
+		return 1
+	case parser.STDVAR:
+		return a.value / a.n
+	case parser.STDDEV:
+		return math.Sqrt(a.value / a.n)
+	}
+	return a.value
+}
+
+func newAggregate(e *parser.AggregateExpr, of node) *aggregate {
+	g := slices.Clone(e.Grouping)
+	slices.Sort(g)
+	return &aggregate{of: of, op: e.Op, without: e.Without, grouping: g}
+}
+
+// sumRow adds a row of values to the sums of a group, a step each.
+func sumRow(acc []accumulator, row []float64) {
+	for k, f := range row {
+		if window.IsGone(f) {
+			continue
+		}
+		x := &acc[k]
+		if x.n == 0 {
+			x.n, x.value = 1, f
+			continue
+		}
+		x.n++
+		x.value, x.c = kahansum.Inc(f, x.value, x.c)
+	}
+}

@@ -1,0 +1,400 @@
+package evaluate
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/storage"
+
+	"github.com/evenkeel/evenkeel/detect/window"
+)
+
+// program is the nodes of some expressions. Parts that are the same are one node.
+type program struct {
+	inner *Prometheus
+	tail  int64 // see window.Spec
+	nodes map[string]node
+	roots map[string]node // by expression
+}
+
+func newProgram(inner *Prometheus, tail int64) *program {
+	return &program{inner: inner, tail: tail, nodes: map[string]node{}, roots: map[string]node{}}
+}
+
+// add compiles an expression. Every expression that parses has a node, even if it is the
+// inner engine's.
+func (p *program) add(expr string) error {
+	if p.roots[expr] != nil {
+		return nil
+	}
+	e, err := p.inner.parser.ParseExpr(expr)
+	if err != nil {
+		return err
+	}
+	switch e.Type() {
+	case parser.ValueTypeVector, parser.ValueTypeScalar:
+	default:
+		return notAVector(expr, e.Type())
+	}
+	p.roots[expr] = p.node(e)
+	return nil
+}
+
+func notAVector(expr string, is parser.ValueType) error {
+	return fmt.Errorf("cannot evaluate %q: the result is a %s, expected a vector or scalar", expr, is)
+}
+
+// node returns the node of an expression.
+func (p *program) node(e parser.Expr) node {
+	text := e.String()
+	if n := p.nodes[text]; n != nil {
+		return n
+	}
+	n := p.direct(e)
+	if n == nil {
+		n = p.engine(e)
+	}
+	n.st().text = text
+	p.nodes[text] = n
+	return n
+}
+
+// direct returns a node that is evaluated here, nil when there is none for it, or when
+// there is nothing in it that is.
+func (p *program) direct(e parser.Expr) node {
+	switch e := e.(type) {
+	case *parser.ParenExpr:
+		return &same{of: p.node(e.Expr)}
+	case *parser.NumberLiteral:
+		return &number{v: e.Val}
+	case *parser.VectorSelector:
+		if l := p.selector(e); l != nil {
+			return l
+		}
+	case *parser.UnaryExpr:
+		of := p.node(e.Expr)
+		if e.Op == parser.ADD {
+			return &same{of: of}
+		}
+		return &mapped{of: of, f: func(v float64, _ []float64) float64 { return -v }}
+	case *parser.AggregateExpr:
+		if canAggregate(e.Op) {
+			return newAggregate(e, p.node(e.Expr))
+		}
+	case *parser.BinaryExpr:
+		return p.binary(e)
+	case *parser.Call:
+		return p.call(e)
+	}
+	return nil
+}
+
+// selector returns the leaf of a selector that can be followed: it names a metric, and is
+// of now or of a fixed time before.
+func (p *program) selector(s *parser.VectorSelector) *leaf {
+	if s.Timestamp != nil || s.StartOrEnd != 0 || s.Anchored || s.Smoothed || s.OriginalOffsetExpr != nil || s.OriginalOffset < 0 {
+		return nil
+	}
+	l := &leaf{offset: s.OriginalOffset.Milliseconds(), matchers: s.LabelMatchers, keepName: true}
+	for _, m := range s.LabelMatchers {
+		if m.Name == labels.MetricName {
+			if m.Type != labels.MatchEqual || l.name != "" {
+				return nil
+			}
+			l.name = m.Value
+		}
+	}
+	if l.name == "" {
+		return nil
+	}
+	return l
+}
+
+func (p *program) ranged(fn window.Function, arg parser.Expr, param float64) *leaf {
+	m, ok := arg.(*parser.MatrixSelector)
+	if !ok || m.RangeExpr != nil {
+		return nil
+	}
+	length := m.Range.Milliseconds()
+	if _, _, ok := fn.Needs(length, p.tail); !ok || length <= 0 {
+		return nil
+	}
+	s, ok := m.VectorSelector.(*parser.VectorSelector)
+	if !ok {
+		return nil
+	}
+	l := p.selector(s)
+	if l == nil {
+		return nil
+	}
+	l.fn, l.length, l.param = fn, length, param
+	l.keepName = fn == window.Last || fn == window.First
+	return l
+}
+
+func (p *program) binary(e *parser.BinaryExpr) node {
+	l, r := e.LHS, e.RHS
+	switch {
+	case isScalar(l) && isScalar(r):
+		if canOperate(e.Op) {
+			return &scalars{op: e.Op, l: p.node(l), r: p.node(r)}
+		}
+	case isScalar(r):
+		if canOperate(e.Op) {
+			return &mixed{op: e.Op, vec: p.node(l), num: p.node(r), returnBool: e.ReturnBool}
+		}
+	case isScalar(l):
+		if canOperate(e.Op) {
+			return &mixed{op: e.Op, vec: p.node(r), num: p.node(l), swapped: true, returnBool: e.ReturnBool}
+		}
+	case e.VectorMatching.FillValues.LHS != nil || e.VectorMatching.FillValues.RHS != nil:
+	case e.Op == parser.LAND || e.Op == parser.LOR || e.Op == parser.LUNLESS:
+		return &sets{op: e.Op, l: p.node(l), r: p.node(r), match: e.VectorMatching}
+	case canOperate(e.Op):
+		return &pairs{op: e.Op, l: p.node(l), r: p.node(r), match: e.VectorMatching, returnBool: e.ReturnBool}
+	}
+	return nil
+}
+
+func (p *program) call(e *parser.Call) node {
+	name := e.Func.Name
+	if f := plainFunctions[name]; f != nil {
+		return &mapped{of: p.node(e.Args[0]), f: func(v float64, _ []float64) float64 { return f(v) }}
+	}
+	switch name {
+	case "time":
+		return &clock{}
+	case "vector":
+		return &same{of: p.node(e.Args[0])}
+	case "scalar":
+		return &toScalar{of: p.node(e.Args[0])}
+	case "clamp_min":
+		return p.mapped(e, func(v float64, a []float64) float64 { return math.Max(a[0], math.Min(math.Inf(1), v)) })
+	case "clamp_max":
+		return p.mapped(e, func(v float64, a []float64) float64 { return math.Max(math.Inf(-1), math.Min(a[0], v)) })
+	case "clamp":
+		return p.mapped(e, func(v float64, a []float64) float64 {
+			if a[1] < a[0] {
+				return window.Gone
+			}
+			return math.Max(a[0], math.Min(a[1], v))
+		})
+	case "round":
+		return p.mapped(e, func(v float64, a []float64) float64 {
+			inverse := 1.0
+			if len(a) > 0 {
+				inverse = 1 / a[0]
+			}
+			return math.Floor(v*inverse+0.5) / inverse
+		})
+	case "absent":
+		if s := p.absence(e); s != nil {
+			return &absent{of: p.node(e.Args[0]), shape: s}
+		}
+		return nil
+	case "absent_over_time":
+		if l := p.ranged(window.Present, e.Args[0], 0); l != nil {
+			if s := p.absence(e); s != nil {
+				l.text = "present_over_time(" + e.Args[0].String() + ")"
+				return &absent{of: l, shape: s}
+			}
+		}
+		return nil
+	case "quantile_over_time":
+		if q, ok := constant(e.Args[0]); ok {
+			if l := p.ranged(window.Quantile, e.Args[1], q); l != nil {
+				return l
+			}
+		}
+		return nil
+	case "predict_linear":
+		if d, ok := constant(e.Args[1]); ok {
+			if l := p.ranged(window.PredictLinear, e.Args[0], d); l != nil {
+				return l
+			}
+		}
+		return nil
+	}
+	if fn := window.Named(name); fn != window.None {
+		if l := p.ranged(fn, e.Args[0], 0); l != nil {
+			return l
+		}
+	}
+	return nil
+}
+
+func (p *program) mapped(e *parser.Call, f func(float64, []float64) float64) node {
+	m := &mapped{of: p.node(e.Args[0]), f: f}
+	for _, a := range e.Args[1:] {
+		m.args = append(m.args, p.node(a))
+	}
+	return m
+}
+
+func constant(e parser.Expr) (float64, bool) {
+	switch e := e.(type) {
+	case *parser.NumberLiteral:
+		return e.Val, true
+	case *parser.ParenExpr:
+		return constant(e.Expr)
+	case *parser.UnaryExpr:
+		v, ok := constant(e.Expr)
+		if e.Op == parser.SUB {
+			v = -v
+		}
+		return v, ok
+	}
+	return 0, false
+}
+
+// absence asks the inner engine, over an empty store, which labels it gives to absence.
+func (p *program) absence(e *parser.Call) *shape {
+	v, err := p.inner.over(storage.QueryableFunc(func(int64, int64) (storage.Querier, error) { return storage.NoopQuerier(), nil }),
+		context.Background(), e.String(), 0)
+	if err != nil || len(v) != 1 {
+		return nil
+	}
+	return &shape{[]labels.Labels{v[0].Metric}}
+}
+
+// engine returns a node for a part that is the inner engine's. Parts of it that can be
+// evaluated here are, and are shown to it as series.
+func (p *program) engine(e parser.Expr) node {
+	n := &engine{why: "the inner engine evaluates " + kind(e)}
+	if p.open(e) {
+		replace := func(child parser.Expr) parser.Expr {
+			if child.Type() != parser.ValueTypeVector {
+				return child
+			}
+			c := p.node(child)
+			if !follows(c) {
+				return child
+			}
+			name := fmt.Sprintf("__evenkeel_node_%d", len(n.nodes))
+			n.nodes, n.names = append(n.nodes, c), append(n.names, name)
+			return &parser.VectorSelector{Name: name, LabelMatchers: []*labels.Matcher{
+				labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, name),
+			}}
+		}
+		switch e := e.(type) {
+		case *parser.AggregateExpr:
+			e.Expr = replace(e.Expr)
+		case *parser.BinaryExpr:
+			e.LHS, e.RHS = replace(e.LHS), replace(e.RHS)
+		case *parser.Call:
+			for i := range e.Args {
+				e.Args[i] = replace(e.Args[i])
+			}
+		}
+	}
+	n.expr = e.String()
+	return n
+}
+
+// open says whether the operands of a part may be evaluated apart from it.
+func (p *program) open(e parser.Expr) bool {
+	switch e := e.(type) {
+	case *parser.AggregateExpr, *parser.BinaryExpr:
+		return true
+	case *parser.Call:
+		switch e.Func.Name {
+		case "timestamp", "info", "absent", "absent_over_time":
+			return false // these look at the selector itself
+		}
+		return true
+	}
+	return false
+}
+
+// asked are the leaves of all expressions.
+func (p *program) asked() []*leaf {
+	var out []*leaf
+	seen := map[node]bool{}
+	for _, root := range p.roots {
+		walk(root, func(n node) {
+			if l, ok := n.(*leaf); ok && !seen[n] {
+				seen[n] = true
+				out = append(out, l)
+			}
+		})
+	}
+	slices.SortFunc(out, func(a, b *leaf) int { return strings.Compare(a.text, b.text) })
+	return out
+}
+
+// follows says whether a node has leaves.
+func follows(n node) bool {
+	found := false
+	walk(n, func(n node) {
+		if _, ok := n.(*leaf); ok {
+			found = true
+		}
+	})
+	return found
+}
+
+// walk visits a node and what it is made of.
+func walk(n node, visit func(node)) {
+	visit(n)
+	for _, c := range children(n) {
+		walk(c, visit)
+	}
+}
+
+func children(n node) []node {
+	switch n := n.(type) {
+	case *same:
+		return []node{n.of}
+	case *mapped:
+		return append([]node{n.of}, n.args...)
+	case *aggregate:
+		return []node{n.of}
+	case *scalars:
+		return []node{n.l, n.r}
+	case *mixed:
+		return []node{n.vec, n.num}
+	case *pairs:
+		return []node{n.l, n.r}
+	case *sets:
+		return []node{n.l, n.r}
+	case *toScalar:
+		return []node{n.of}
+	case *absent:
+		return []node{n.of}
+	case *engine:
+		return n.nodes
+	}
+	return nil
+}
+
+func kind(e parser.Expr) string {
+	switch e := e.(type) {
+	case *parser.Call:
+		for _, a := range e.Args {
+			if _, ok := a.(*parser.SubqueryExpr); ok {
+				return e.Func.Name + " of a subquery"
+			}
+		}
+		return e.Func.Name
+	case *parser.AggregateExpr:
+		return e.Op.String()
+	case *parser.BinaryExpr:
+		return "the operator " + e.Op.String()
+	case *parser.VectorSelector:
+		if e.Timestamp != nil || e.StartOrEnd != 0 {
+			return "selectors with @"
+		}
+		if e.OriginalOffset < 0 {
+			return "selectors with a negative offset"
+		}
+		return "selectors that name no metric"
+	case *parser.StringLiteral:
+		return "strings"
+	}
+	return strings.TrimPrefix(fmt.Sprintf("%T", e), "*parser.")
+}

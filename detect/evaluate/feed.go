@@ -1,0 +1,241 @@
+package evaluate
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/prometheus/prometheus/model/exemplar"
+	"github.com/prometheus/prometheus/model/histogram"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/storage"
+)
+
+// feed tells those who follow a series what was appended to it, after it was committed.
+type feed struct {
+	mu   sync.RWMutex
+	refs map[storage.SeriesRef]*entry
+	// Followers, by the name of the metric and one more label that they ask to be equal,
+	// so that a new series is not held against each of ten thousand objectives.
+	names map[string]*followers
+	gen   int // goes up when followers change; entries of an older one are looked at again
+	swept int // how many refs there were after the last sweep
+}
+
+type followers struct {
+	by   map[labels.Label][]*family
+	rest []*family
+}
+
+// entry is what is known of one series of the store.
+type entry struct {
+	gen  int
+	subs []*subscription
+	st   atomic.Int64 // the start timestamp that came last
+}
+
+// subscription is one series in one family.
+type subscription struct {
+	*family
+	labels labels.Labels
+	series *tracked // set by the Live, under its lock
+}
+
+// arrival is one sample on its way to a family.
+type arrival struct {
+	to *subscription
+	t  int64
+	v  float64
+	// began: the series has a new start timestamp, for which the store may have added a
+	// zero of its own. histogram: not a float.
+	began, histogram bool
+}
+
+func newFeed() *feed {
+	return &feed{refs: map[storage.SeriesRef]*entry{}, names: map[string]*followers{}}
+}
+
+// key is the label by which a family is found.
+func (f *family) key() (labels.Label, bool) {
+	for _, m := range f.matchers {
+		if m.Type == labels.MatchEqual && m.Name != labels.MetricName && m.Value != "" {
+			return labels.Label{Name: m.Name, Value: m.Value}, true
+		}
+	}
+	return labels.Label{}, false
+}
+
+func (f *feed) follow(w *family) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := f.names[w.name]
+	if n == nil {
+		n = &followers{by: map[labels.Label][]*family{}}
+		f.names[w.name] = n
+	}
+	if k, ok := w.key(); ok {
+		n.by[k] = append(n.by[k], w)
+	} else {
+		n.rest = append(n.rest, w)
+	}
+	f.gen++
+}
+
+func (f *feed) leave(l *Live) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	of := func(w *family) bool { return w.live.by == l }
+	for _, w := range l.families {
+		n := f.names[w.name]
+		if n == nil {
+			continue
+		}
+		if k, ok := w.key(); ok {
+			n.by[k] = slices.DeleteFunc(n.by[k], of)
+			if len(n.by[k]) == 0 {
+				delete(n.by, k)
+			}
+		} else {
+			n.rest = slices.DeleteFunc(n.rest, of)
+		}
+		if len(n.by) == 0 && len(n.rest) == 0 {
+			delete(f.names, w.name)
+		}
+	}
+	f.gen++
+}
+
+// lookup returns the entry of a series, made or brought up to date if need be.
+func (f *feed) lookup(ref storage.SeriesRef, ls labels.Labels) *entry {
+	f.mu.RLock()
+	e := f.refs[ref]
+	fresh := e != nil && e.gen == f.gen
+	f.mu.RUnlock()
+	if fresh {
+		return e
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	e = f.refs[ref]
+	if e != nil && e.gen == f.gen {
+		return e
+	}
+	old := e
+	e = &entry{gen: f.gen}
+	if old != nil {
+		e.st.Store(old.st.Load())
+	}
+	f.match(e, old, ls)
+	f.refs[ref] = e
+	if len(f.refs) > 2*f.swept+10_000 {
+		f.sweep()
+	}
+	return e
+}
+
+// sweep forgets what is known; it is found again when the next sample comes.
+func (f *feed) sweep() {
+	clear(f.refs)
+	f.swept = 0
+}
+
+func (f *feed) match(e, old *entry, ls labels.Labels) {
+	n := f.names[ls.Get(labels.MetricName)]
+	if n == nil {
+		return
+	}
+	var kept labels.Labels
+	take := func(ws []*family) {
+		for _, w := range ws {
+			if !w.matches(ls) {
+				continue
+			}
+			if old != nil {
+				if at := slices.IndexFunc(old.subs, func(s *subscription) bool { return s.family == w }); at >= 0 {
+					e.subs = append(e.subs, old.subs[at])
+					kept = old.subs[at].labels
+					continue
+				}
+			}
+			if kept.IsEmpty() {
+				kept = ls.Copy()
+			}
+			e.subs = append(e.subs, &subscription{family: w, labels: kept})
+		}
+	}
+	take(n.rest)
+	if len(n.by) > 0 {
+		ls.Range(func(l labels.Label) { take(n.by[l]) })
+	}
+}
+
+// Follow returns an appendable that tells the engine what was committed through it. Until
+// there is one, the engine reads every sample from the store.
+func (e *Incremental) Follow(to storage.AppendableV2) storage.AppendableV2 {
+	e.followed.Store(true)
+	return followedAppendable{to, e.feed}
+}
+
+type followedAppendable struct {
+	storage.AppendableV2
+	feed *feed
+}
+
+func (a followedAppendable) AppenderV2(ctx context.Context) storage.AppenderV2 {
+	return &transaction{AppenderV2: a.AppendableV2.AppenderV2(ctx), feed: a.feed}
+}
+
+// transaction passes samples on and remembers those that somebody follows.
+type transaction struct {
+	storage.AppenderV2
+	feed    *feed
+	pending []told
+}
+
+type told struct {
+	entry     *entry
+	st, t     int64
+	v         float64
+	histogram bool
+}
+
+var _ storage.ExemplarAppenderV2 = (*transaction)(nil)
+
+func (a *transaction) Append(ref storage.SeriesRef, ls labels.Labels, st, t int64, v float64, h *histogram.Histogram, fh *histogram.FloatHistogram, opts storage.AppendV2Options) (storage.SeriesRef, error) {
+	got, err := a.AppenderV2.Append(ref, ls, st, t, v, h, fh, opts)
+	if got == 0 { // not taken; an error beside a reference is about exemplars only
+		return got, err
+	}
+	if e := a.feed.lookup(got, ls); len(e.subs) > 0 {
+		a.pending = append(a.pending, told{e, st, t, v, h != nil || fh != nil})
+	}
+	return got, err
+}
+
+// AppendExemplars implements storage.ExemplarAppenderV2.
+func (a *transaction) AppendExemplars(ref storage.SeriesRef, ls labels.Labels, es []exemplar.Exemplar) (storage.SeriesRef, error) {
+	if x, ok := a.AppenderV2.(storage.ExemplarAppenderV2); ok {
+		return x.AppendExemplars(ref, ls, es)
+	}
+	return ref, nil
+}
+
+func (a *transaction) Commit() error {
+	err := a.AppenderV2.Commit()
+	for i := range a.pending {
+		p := &a.pending[i]
+		began := p.st != 0 && p.entry.st.Swap(p.st) != p.st
+		for _, s := range p.entry.subs {
+			// After a failed commit nobody knows what was stored.
+			s.live.by.arrive(arrival{to: s, t: p.t, v: p.v, began: began || err != nil, histogram: p.histogram})
+		}
+	}
+	a.pending = a.pending[:0]
+	return err
+}
+
+func (a *transaction) Rollback() error {
+	a.pending = a.pending[:0]
+	return a.AppenderV2.Rollback()
+}

@@ -1,0 +1,701 @@
+package evaluate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/tsdb/chunkenc"
+
+	"github.com/evenkeel/evenkeel/detect/window"
+)
+
+const (
+	// liveTail is how much of the newest samples is kept of each series, in milliseconds.
+	liveTail = 30 * 60_000
+	// horizon is for how long, in milliseconds, the samples that will leave a window are
+	// read ahead. It is a bargain: longer takes memory, shorter reads chunks more often.
+	horizon = 15 * 60_000
+	// queued is the longest offset, in milliseconds, for which samples wait in memory until
+	// it is their time. For longer ones they are read from the store again.
+	queued = 3600_000
+	// settled is how old, in milliseconds, a sample has to be for the store to be asked for
+	// it: those that arrive late have then arrived.
+	settled = 30 * 60_000
+	// maxResets of a counter that are added up one by one for a rate.
+	maxResets = 4096
+	// never is a time before all others, with room to reckon.
+	never = math.MinInt64 / 2
+	// maxInbox is how many samples wait for a Live that nobody asks. Then it begins anew.
+	maxInbox = 1 << 20
+)
+
+// errLimit is why a family has no state.
+var errLimit = errors.New("the limit on state is reached")
+
+// Incremental is an Engine that keeps the windows of the expressions it is asked again
+// and again. Everything else goes to Prometheus' own engine, and so does whatever it is not
+// sure about.
+type Incremental struct {
+	*Prometheus
+	opts     Options
+	feed     *feed
+	followed atomic.Bool
+	used     atomic.Int64 // bytes of state
+	metrics  *numbers
+
+	mu    sync.Mutex
+	lives map[*Live]bool
+	check time.Time // when the next comparison may be made
+}
+
+var _ Engine = (*Incremental)(nil)
+
+// New returns an engine over a store.
+func New(o Options) *Incremental {
+	if o.StateLimit == 0 {
+		o.StateLimit = 2 << 30
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	e := &Incremental{Prometheus: NewPrometheus(o), opts: o, feed: newFeed(), lives: map[*Live]bool{}}
+	e.metrics = newNumbers(o.Registerer, e)
+	return e
+}
+
+// Live is some expressions that are asked at times that only go forward, as those of a
+// group of rules are. Their windows are kept and move on from one time to the next.
+type Live struct {
+	name string
+	e    *Incremental
+
+	mu       sync.Mutex
+	prog     *program
+	families []*family
+	volatile bool  // parts are the inner engine's: what it says may change at any time
+	t        int64 // of the last evaluation, milliseconds
+	version  int64
+	evals    int64
+	oldest   int64 // what Options.Oldest said
+	swept    int64 // when dead series were dropped
+	closed   bool
+
+	inMu     sync.Mutex
+	inbox    []arrival
+	spare    []arrival
+	overflow bool
+	changed  chan struct{} // holds one element when something has arrived
+}
+
+// following is what a Live keeps of a family.
+type following struct {
+	by     *Live
+	loaded bool
+	wrong  error // why the family has no state
+	again  int64 // when to try again
+	series []*tracked
+	index  map[uint64][]*tracked
+	later  []arrival // not yet their time
+	next   int64     // the earliest of them
+	dirty  bool      // a series is
+	remake bool      // series came or went
+	until  []int64   // for each window, up to what time the samples that will leave are there
+	pulled int64     // of a long offset: up to what time samples were read
+	bytes  int64
+	read   int64 // samples, by the last load
+}
+
+// tracked is one series of a family.
+type tracked struct {
+	*window.Series
+	gone bool
+}
+
+// Live begins to follow what the expressions need. Close ends it.
+func (e *Incremental) Live(name string, exprs ...string) (*Live, error) {
+	l := &Live{name: name, e: e, prog: newProgram(e.Prometheus, liveTail), t: never, changed: make(chan struct{}, 1)}
+	for _, expr := range exprs {
+		if err := l.prog.add(expr); err != nil {
+			return nil, fmt.Errorf("cannot follow %q: %w", expr, err)
+		}
+	}
+	l.families = arrange(l.prog.asked(), liveTail)
+	for _, n := range l.prog.nodes {
+		if _, ok := n.(*engine); ok {
+			l.volatile = true
+		}
+	}
+	for _, f := range l.families {
+		f.live = following{by: l, until: make([]int64, len(f.spec.Windows)), next: math.MaxInt64}
+		e.feed.follow(f)
+	}
+	e.mu.Lock()
+	e.lives[l] = true
+	e.mu.Unlock()
+	return l, nil
+}
+
+// Close stops following.
+func (l *Live) Close() {
+	l.e.mu.Lock()
+	delete(l.e.lives, l)
+	l.e.mu.Unlock()
+	l.e.feed.leave(l)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	for _, f := range l.families {
+		l.release(f)
+	}
+}
+
+func (l *Live) release(f *family) {
+	l.e.used.Add(-f.live.bytes)
+	f.live = following{by: l, until: f.live.until, next: math.MaxInt64, wrong: f.live.wrong, again: f.live.again}
+	for _, s := range f.sels {
+		s.rows, s.full, s.bare = nil, &shape{}, &shape{}
+	}
+}
+
+// Changed receives when samples have arrived that the expressions look at.
+func (l *Live) Changed() <-chan struct{} { return l.changed }
+
+// arrive is called by whoever has appended.
+func (l *Live) arrive(a arrival) {
+	l.inMu.Lock()
+	if len(l.inbox) < maxInbox {
+		l.inbox = append(l.inbox, a)
+	} else {
+		l.overflow = true
+	}
+	first := len(l.inbox) == 1
+	l.inMu.Unlock()
+	if first {
+		select {
+		case l.changed <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Query is the value of an expression at a time. What is not one of the Live's expressions,
+// or of a time before the last one, is the inner engine's.
+func (l *Live) Query(ctx context.Context, expr string, at time.Time) (promql.Vector, error) {
+	root := l.prog.roots[expr]
+	if root == nil || !l.e.followed.Load() {
+		return l.e.Prometheus.Query(ctx, expr, at)
+	}
+	v, err := l.query(ctx, root, at.UnixMilli(), false)
+	if err != nil {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		l.e.metrics.left.WithLabelValues(reason(err)).Inc()
+		return l.e.Prometheus.Query(ctx, expr, at)
+	}
+	l.e.metrics.evaluated.Inc()
+	if n := l.e.opts.CheckEvery; n > 0 && l.e.metrics.turn.Add(1)%int64(n) == 0 {
+		l.e.compare(ctx, l, expr, at, v)
+	}
+	return v, nil
+}
+
+// errPast is the reason why a time before the last one is the inner engine's.
+var errPast = errors.New("the time is before the last one")
+
+func (l *Live) query(ctx context.Context, root node, t int64, timed bool) (promql.Vector, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if t < l.t || l.closed {
+		return nil, errPast
+	}
+	changed, err := l.advance(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	if changed || l.volatile || timed {
+		l.version++
+	}
+	e := &env{ctx: ctx, times: steps{from: t, step: 1, n: 1}, version: l.version, inner: l.e.Prometheus, leaf: l.value, timed: timed}
+	v, err := e.eval(root)
+	if err != nil {
+		return nil, err
+	}
+	l.evals++
+	return v.instant(t), nil
+}
+
+// value is a leaf's.
+func (l *Live) value(n *leaf) (vector, error) {
+	f := &n.family.live
+	if f.wrong != nil {
+		return vector{}, f.wrong
+	}
+	s := n.sel.bare
+	if n.keepName {
+		s = n.sel.full
+	}
+	out := sized(n.room, s, 1)
+	n.room = out.vals
+	t := l.t - n.offset
+	if n.fn == window.None {
+		for i, row := range n.sel.rows {
+			v, ok := row.Current(t)
+			if !ok {
+				v = window.Gone
+			}
+			out.vals[i] = v
+		}
+		return out, nil
+	}
+	for i, row := range n.sel.rows {
+		v, ok, sure := row.Value(n.fn, n.win, t, n.param)
+		if !sure {
+			return out, errUnsure
+		}
+		if !ok {
+			v = window.Gone
+		}
+		out.vals[i] = v
+	}
+	return out, nil
+}
+
+// advance takes in what has arrived and moves all windows on to the time t.
+func (l *Live) advance(ctx context.Context, t int64) (changed bool, err error) {
+	changed = t != l.t
+	before := l.t
+	l.collect()
+	if l.e.opts.Oldest != nil && changed {
+		if oldest := l.e.opts.Oldest(); oldest > l.oldest {
+			l.oldest = oldest
+			for _, f := range l.families {
+				f.expire(oldest)
+			}
+		}
+	}
+	for _, f := range l.families {
+		now := t - f.offset
+		switch {
+		case f.live.wrong != nil:
+			if t < f.live.again {
+				continue
+			}
+			f.live.wrong, f.live.loaded = nil, false
+		}
+		if !f.live.loaded {
+			changed = true
+			if err := l.load(ctx, f, now); err != nil {
+				return changed, err
+			}
+			continue
+		}
+		if f.offset > queued && now > f.live.pulled {
+			if err := l.pull(ctx, f, f.live.pulled, now+min(horizon, f.offset-settled)); err != nil {
+				return changed, err
+			}
+		}
+		took := f.live.next <= now
+		if took {
+			changed = true
+			f.takeIn(now)
+		}
+		if f.live.wrong == nil && (took || t != before) {
+			if err := l.slide(ctx, f, before-f.offset, now); err != nil {
+				return changed, err
+			}
+		}
+		if f.live.dirty {
+			changed = true
+			if err := l.mend(ctx, f, now); err != nil {
+				return changed, err
+			}
+		}
+		if f.live.remake {
+			f.remake()
+		}
+	}
+	l.t = t
+	if t-l.swept > 300_000 {
+		l.swept = t
+		for _, f := range l.families {
+			l.sweep(f, t-f.offset)
+		}
+	}
+	return changed, nil
+}
+
+// collect gives what has arrived to the families.
+func (l *Live) collect() {
+	l.inMu.Lock()
+	batch, overflow := l.inbox, l.overflow
+	l.inbox, l.overflow = l.spare[:0], false
+	l.inMu.Unlock()
+	if overflow {
+		for _, f := range l.families {
+			l.release(f)
+		}
+		batch = batch[:0]
+	}
+	for i := range batch {
+		f := batch[i].to.family
+		if f.live.loaded {
+			if f.offset > queued {
+				if batch[i].t > f.live.pulled {
+					continue
+				}
+				batch[i].began = true // its time was read without it
+			}
+			f.live.later = append(f.live.later, batch[i])
+			f.live.next = min(f.live.next, batch[i].t)
+		} else if batch[i].histogram {
+			f.live.wrong, f.live.again = errHistogram, math.MaxInt64
+		}
+	}
+	clear(batch)
+	l.spare = batch[:0]
+	if cap(l.spare) > 1<<16 {
+		l.spare = nil
+	}
+}
+
+// takeIn pushes the samples whose time has come.
+func (f *family) takeIn(now int64) {
+	f.live.next = math.MaxInt64
+	rest := f.live.later[:0]
+	for _, a := range f.live.later {
+		if a.t > now {
+			f.live.next = min(f.live.next, a.t)
+			rest = append(rest, a)
+			continue
+		}
+		f.take(a)
+	}
+	clear(f.live.later[len(rest):])
+	f.live.later = rest
+}
+
+func (f *family) take(a arrival) {
+	if a.histogram {
+		f.live.wrong, f.live.again = errHistogram, math.MaxInt64
+		return
+	}
+	s := a.to.series
+	if s == nil || s.gone {
+		s = f.find(a.to.labels)
+		if s == nil {
+			s = f.enter(window.New(&f.spec, a.to.labels))
+		}
+		a.to.series = s
+	}
+	p := window.Point{T: a.t, V: a.v}
+	switch {
+	case a.began:
+		s.Dirty, f.live.dirty = true, true
+	case a.t > s.LastT():
+		s.Push(p)
+	case s.Last(p): // it was read before it arrived
+	default:
+		s.Dirty, f.live.dirty = true, true
+	}
+}
+
+func (f *family) find(ls labels.Labels) *tracked {
+	for _, s := range f.live.index[ls.Hash()] {
+		if labels.Equal(s.Labels, ls) {
+			return s
+		}
+	}
+	return nil
+}
+
+func (f *family) enter(s *window.Series) *tracked {
+	t := &tracked{Series: s}
+	if f.live.index == nil {
+		f.live.index = map[uint64][]*tracked{}
+	}
+	h := s.Labels.Hash()
+	f.live.index[h] = append(f.live.index[h], t)
+	f.live.series = append(f.live.series, t)
+	f.live.remake = true
+	return t
+}
+
+// remake lists the series of each selector in the order of their labels.
+func (f *family) remake() {
+	f.live.remake = false
+	slices.SortFunc(f.live.series, func(a, b *tracked) int { return labels.Compare(a.Labels, b.Labels) })
+	for _, sel := range f.sels {
+		sel.rows = sel.rows[:0]
+		var full, bare []labels.Labels
+		for _, s := range f.live.series {
+			if sel.matches(s.Labels) {
+				sel.rows = append(sel.rows, s)
+				full, bare = append(full, s.Labels), append(bare, dropName(s.Labels))
+			}
+		}
+		sel.full, sel.bare = &shape{full}, &shape{bare}
+	}
+}
+
+// expire has series read again that hold samples older than the store's.
+func (f *family) expire(oldest int64) {
+	for _, s := range f.live.series {
+		if s.Begins() < oldest {
+			s.Dirty, f.live.dirty = true, true
+		}
+	}
+}
+
+// sweep drops the series of which nothing can be asked any more, and counts the memory.
+func (l *Live) sweep(f *family, now int64) {
+	if !f.live.loaded {
+		return
+	}
+	var bytes int64
+	kept := f.live.series[:0]
+	for _, s := range f.live.series {
+		if s.Dead(now) {
+			s.gone = true
+			h := s.Labels.Hash()
+			f.live.index[h] = slices.DeleteFunc(f.live.index[h], func(o *tracked) bool { return o == s })
+			if len(f.live.index[h]) == 0 {
+				delete(f.live.index, h)
+			}
+			continue
+		}
+		bytes += int64(s.Bytes())
+		kept = append(kept, s)
+	}
+	if len(kept) < len(f.live.series) {
+		clear(f.live.series[len(kept):])
+		f.live.series = kept
+		f.remake()
+	}
+	bytes += int64(cap(f.live.later)) * 56
+	l.e.used.Add(bytes - f.live.bytes)
+	f.live.bytes = bytes
+}
+
+// load reads a family's series from the store.
+func (l *Live) load(ctx context.Context, f *family, now int64) error {
+	start := time.Now()
+	l.release(f)
+	f.live.wrong = nil
+	q, err := l.e.queryable.Querier(now-f.spec.Span()+1, now)
+	if err != nil {
+		return err
+	}
+	defer q.Close()
+	set := q.Select(ctx, false, nil, f.matchers...)
+	var it chunkenc.Iterator
+	var bytes int64
+	room := l.e.opts.StateLimit - l.e.used.Load()
+	for set.Next() {
+		series := set.At()
+		ls := series.Labels()
+		it = series.Iterator(it)
+		s := window.New(&f.spec, ls.Copy())
+		n, floats, err := s.Load(it, now)
+		if err != nil {
+			return err
+		}
+		f.live.read += int64(n)
+		if !floats {
+			l.release(f)
+			f.live.wrong, f.live.again = errHistogram, now+f.offset+3600_000
+			return nil
+		}
+		if n == 0 || s.Dead(now) {
+			continue
+		}
+		f.enter(s)
+		if bytes += int64(s.Bytes()); bytes > room {
+			l.release(f)
+			f.live.wrong, f.live.again = errLimit, now+f.offset+600_000
+			l.e.tooMuch(l, f)
+			return nil
+		}
+	}
+	if err := set.Err(); err != nil {
+		l.release(f)
+		return err
+	}
+	f.live.loaded, f.live.pulled, f.live.bytes = true, now, bytes
+	l.e.used.Add(bytes)
+	for i := range f.live.until {
+		f.live.until[i] = never
+	}
+	f.remake()
+	// Whatever came in so far is in the store; what is newer than now waits.
+	if f.offset <= queued {
+		if err := l.pull(ctx, f, now, math.MaxInt64/2); err != nil {
+			l.release(f)
+			return err
+		}
+	}
+	l.e.metrics.loaded.Add(float64(f.live.read))
+	if took := time.Since(start); took > time.Second {
+		l.e.opts.Logger.Info("windows are loaded", "of", l.name, "series", f.String(), "count", len(f.live.series), "samples", f.live.read, "took", took.Round(time.Millisecond))
+	}
+	return nil
+}
+
+// slide moves the left sides of the windows on.
+func (l *Live) slide(ctx context.Context, f *family, before, now int64) error {
+	for i, w := range f.spec.Windows {
+		if w.Length > f.spec.Tail && now-w.Length > f.live.until[i]-horizon/8 {
+			if err := l.ahead(ctx, f, i, before, now); err != nil {
+				return err
+			}
+		}
+		missing := func(s *window.Series, i int, after, until int64) error { return l.missing(ctx, f, s, i, after, until) }
+		for _, s := range f.live.series {
+			if s.Dirty {
+				continue
+			}
+			if err := s.Advance(i, now, missing); errors.Is(err, window.ErrLost) {
+				s.Dirty, f.live.dirty = true, true
+			} else if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// ahead reads the samples that will leave a window soon, for all series at once.
+func (l *Live) ahead(ctx context.Context, f *family, i int, before, now int64) error {
+	length := f.spec.Windows[i].Length
+	until := now - length + horizon
+	if f.live.until[i] == never {
+		until += int64(i) * horizon / int64(len(f.spec.Windows)) // not all windows at one time
+	}
+	q, err := l.e.queryable.Querier(before-length+1, until)
+	if err != nil {
+		return err
+	}
+	defer q.Close()
+	set := q.Select(ctx, false, nil, f.matchers...)
+	var it chunkenc.Iterator
+	var scratch []byte
+	for set.Next() {
+		series := set.At()
+		s := f.find(series.Labels())
+		if s == nil || s.Dirty || !s.Wants(i, until) {
+			continue
+		}
+		it = series.Iterator(it)
+		if scratch, err = s.Fill(i, it, until, scratch); errors.Is(err, window.ErrLost) {
+			s.Dirty, f.live.dirty = true, true
+		} else if err != nil {
+			return err
+		}
+	}
+	f.live.until[i] = until
+	return set.Err()
+}
+
+// missing reads the samples of one series that leave a window, behind a gap.
+func (l *Live) missing(ctx context.Context, f *family, s *window.Series, i int, after, until int64) error {
+	return l.one(ctx, s.Labels, after+1, until, func(it chunkenc.Iterator) error {
+		_, err := s.Fill(i, it, until, nil)
+		return err
+	})
+}
+
+// one reads one series.
+func (l *Live) one(ctx context.Context, ls labels.Labels, from, to int64, read func(chunkenc.Iterator) error) error {
+	q, err := l.e.queryable.Querier(from, to)
+	if err != nil {
+		return err
+	}
+	defer q.Close()
+	var ms []*labels.Matcher
+	ls.Range(func(lb labels.Label) { ms = append(ms, labels.MustNewMatcher(labels.MatchEqual, lb.Name, lb.Value)) })
+	set := q.Select(ctx, false, nil, ms...)
+	for set.Next() {
+		if labels.Equal(set.At().Labels(), ls) {
+			return read(set.At().Iterator(nil))
+		}
+	}
+	if err := set.Err(); err != nil {
+		return err
+	}
+	return read(chunkenc.NewNopIterator())
+}
+
+// mend reads the series again that something happened to which they have not seen.
+func (l *Live) mend(ctx context.Context, f *family, now int64) error {
+	n := 0
+	for _, s := range f.live.series {
+		if s.Dirty {
+			n++
+		}
+	}
+	if n > 64 && n > len(f.live.series)/2 {
+		return l.load(ctx, f, now)
+	}
+	for _, s := range f.live.series {
+		if !s.Dirty {
+			continue
+		}
+		err := l.one(ctx, s.Labels, now-f.spec.Span()+1, now, func(it chunkenc.Iterator) error {
+			read, floats, err := s.Load(it, now)
+			f.live.read += int64(read)
+			if err == nil && !floats {
+				f.live.wrong, f.live.again = errHistogram, now+f.offset+3600_000
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		l.e.metrics.mended.Inc()
+	}
+	f.live.dirty = false
+	return nil
+}
+
+// pull reads what is newer than one time, up to another, for when it is its time.
+func (l *Live) pull(ctx context.Context, f *family, after, until int64) error {
+	q, err := l.e.queryable.Querier(after+1, until)
+	if err != nil {
+		return err
+	}
+	defer q.Close()
+	set := q.Select(ctx, false, nil, f.matchers...)
+	var it chunkenc.Iterator
+	for set.Next() {
+		series := set.At()
+		to := &subscription{family: f, labels: series.Labels(), series: f.find(series.Labels())}
+		if to.series == nil {
+			to.labels = to.labels.Copy()
+		}
+		it = series.Iterator(it)
+		for k := it.Next(); k != chunkenc.ValNone; k = it.Next() {
+			a := arrival{to: to}
+			if k == chunkenc.ValFloat {
+				a.t, a.v = it.At()
+			} else {
+				a.t, a.histogram = it.AtT(), true
+			}
+			f.live.later = append(f.live.later, a)
+			f.live.next = min(f.live.next, a.t)
+		}
+		if err := it.Err(); err != nil {
+			return err
+		}
+	}
+	f.live.pulled = until
+	return set.Err()
+}

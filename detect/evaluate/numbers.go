@@ -1,0 +1,212 @@
+package evaluate
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
+	"github.com/prometheus/prometheus/promql"
+)
+
+// numbers is what the engine exports about itself.
+type numbers struct {
+	turn      atomic.Int64
+	evaluated prometheus.Counter
+	left      *prometheus.CounterVec
+	loaded    prometheus.Counter
+	mended    prometheus.Counter
+	checked   prometheus.Counter
+	differ    prometheus.Counter
+	worst     prometheus.Gauge
+	worstSeen float64 // under Incremental.mu
+}
+
+func newNumbers(r prometheus.Registerer, e *Incremental) *numbers {
+	f := promauto.With(r)
+	counter := func(name, help string) prometheus.Counter {
+		return f.NewCounter(prometheus.CounterOpts{Name: "evenkeel_evaluate_" + name, Help: help})
+	}
+	gauge := func(name, help string, v func() float64) {
+		f.NewGaugeFunc(prometheus.GaugeOpts{Name: "evenkeel_evaluate_" + name, Help: help}, v)
+	}
+	gauge("state_bytes", "Memory of the windows that are kept between evaluations.", func() float64 { return float64(e.used.Load()) })
+	gauge("state_limit_bytes", "Memory that these windows may take.", func() float64 { return float64(e.opts.StateLimit) })
+	gauge("series", "Series of which windows are kept.", func() float64 { return float64(e.sum(func(s State) int { return s.Series })) })
+	gauge("windows", "Windows that are kept.", func() float64 { return float64(e.sum(func(s State) int { return s.Series * len(s.Windows) })) })
+	gauge("loading", "Groups of series whose windows have not been read from the store yet.", func() float64 {
+		return float64(e.sum(func(s State) int {
+			if s.Loaded {
+				return 0
+			}
+			return 1
+		}))
+	})
+	return &numbers{
+		evaluated: counter("incremental_total", "Evaluations from windows that moved on."),
+		left: f.NewCounterVec(prometheus.CounterOpts{Name: "evenkeel_evaluate_left_total",
+			Help: "Evaluations left to Prometheus' engine, by reason."}, []string{"reason"}),
+		loaded:  counter("loaded_samples_total", "Samples read from the store to build windows."),
+		mended:  counter("mended_total", "Series whose windows were built again after a late sample or a deletion."),
+		checked: counter("checked_total", "Evaluations compared with Prometheus' engine."),
+		differ:  counter("differences_total", "Compared evaluations that were not the same to 1e-9."),
+		worst: f.NewGauge(prometheus.GaugeOpts{Name: "evenkeel_evaluate_worst_difference_ratio",
+			Help: "The largest relative difference to Prometheus' engine since the start."}),
+	}
+}
+
+// reason is a label for an error that ends an evaluation here.
+func reason(err error) string {
+	for _, known := range []struct {
+		err  error
+		name string
+	}{{errAmbiguous, "ambiguous labels"}, {errHistogram, "native histograms"}, {errUnsure, "overflow or cancellation"},
+		{errManyResets, "many resets"}, {errLimit, "limit on state"}, {errPast, "time before the last"}} {
+		if errors.Is(err, known.err) {
+			return known.name
+		}
+	}
+	return "error"
+}
+
+// State is what is kept of the series of one selector.
+type State struct {
+	Live    string // whose
+	Series  int
+	Select  string
+	Windows []time.Duration
+	Bytes   int64
+	Loaded  bool
+	Wrong   string // why nothing is kept
+}
+
+// States lists what is kept, the most costly first.
+func (e *Incremental) States() []State {
+	e.mu.Lock()
+	lives := make([]*Live, 0, len(e.lives))
+	for l := range e.lives {
+		lives = append(lives, l)
+	}
+	e.mu.Unlock()
+	var out []State
+	for _, l := range lives {
+		l.mu.Lock()
+		for _, f := range l.families {
+			s := State{Live: l.name, Select: f.String(), Series: len(f.live.series), Bytes: f.live.bytes, Loaded: f.live.loaded}
+			if f.live.wrong != nil {
+				s.Wrong, s.Loaded = f.live.wrong.Error(), true
+			}
+			for _, w := range f.spec.Windows {
+				s.Windows = append(s.Windows, time.Duration(w.Length)*time.Millisecond)
+			}
+			out = append(out, s)
+		}
+		l.mu.Unlock()
+	}
+	slices.SortFunc(out, func(a, b State) int {
+		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), strings.Compare(a.Live, b.Live), strings.Compare(a.Select, b.Select))
+	})
+	return out
+}
+
+func (e *Incremental) sum(of func(State) int) int {
+	n := 0
+	for _, s := range e.States() {
+		n += of(s)
+	}
+	return n
+}
+
+// tooMuch says that a family has no room, and who takes most. The caller holds the lock of l.
+func (e *Incremental) tooMuch(l *Live, f *family) {
+	go func() { // States takes that lock
+		var most []string
+		for _, s := range e.States()[:min(3, len(e.States()))] {
+			most = append(most, fmt.Sprintf("%s of %s: %d series, %d MiB", s.Select, s.Live, s.Series, s.Bytes>>20))
+		}
+		e.opts.Logger.Warn("the limit on the state of windows is reached: the engine reads every sample instead", "of", l.name, "series", f.String(),
+			"limit_mib", e.opts.StateLimit>>20, "most", strings.Join(most, "; "))
+	}()
+}
+
+// compare holds a result against the inner engine's, when the last comparison was cheap
+// enough or long enough ago: they take at most a hundredth of the time.
+func (e *Incremental) compare(ctx context.Context, l *Live, expr string, at time.Time, got promql.Vector) {
+	e.mu.Lock()
+	early := time.Now().Before(e.check)
+	e.mu.Unlock()
+	if early {
+		return
+	}
+	start := time.Now()
+	want, err := e.Prometheus.Query(ctx, expr, at)
+	took := time.Since(start)
+	if err != nil {
+		return
+	}
+	d := Difference(got, want)
+	if d > 1e-9 {
+		// A sample may have come in between.
+		again, err := l.query(ctx, l.prog.roots[expr], at.UnixMilli(), false)
+		if err != nil {
+			return
+		}
+		if d = min(d, Difference(again, want)); d > 1e-9 {
+			if want, err = e.Prometheus.Query(ctx, expr, at); err != nil {
+				return
+			}
+			d = Difference(again, want)
+		}
+	}
+	e.metrics.checked.Inc()
+	if d > 1e-9 {
+		e.metrics.differ.Inc()
+		e.opts.Logger.Error("an evaluation differs from Prometheus' engine", "of", l.name, "expr", expr, "at", at.UTC(), "difference", d)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.check = time.Now().Add(100 * took)
+	if d > e.metrics.worstSeen {
+		e.metrics.worstSeen = d
+		e.metrics.worst.Set(d)
+	}
+}
+
+// Difference is the largest relative difference between the values of two vectors, in
+// whatever order; infinite when they do not have the same series.
+func Difference(a, b promql.Vector) float64 {
+	if len(a) != len(b) {
+		return math.Inf(1)
+	}
+	by := make(map[string]float64, len(a))
+	for _, s := range a {
+		by[s.Metric.String()] = s.F
+	}
+	worst := 0.0
+	for _, s := range b {
+		v, ok := by[s.Metric.String()]
+		if !ok {
+			return math.Inf(1)
+		}
+		worst = max(worst, apart(v, s.F))
+	}
+	return worst
+}
+
+// apart is the relative difference of two values.
+func apart(a, b float64) float64 {
+	switch {
+	case a == b || math.IsNaN(a) && math.IsNaN(b):
+		return 0
+	case math.IsNaN(a) || math.IsNaN(b) || math.IsInf(a, 0) || math.IsInf(b, 0):
+		return math.Inf(1)
+	}
+	return math.Abs(a-b) / math.Max(math.Abs(a), math.Abs(b))
+}

@@ -1,0 +1,291 @@
+package evaluate
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/tsdb/chunkenc"
+
+	"github.com/evenkeel/evenkeel/detect/window"
+)
+
+// maxCells is how many values a replay keeps at one time. A longer one is cut.
+const maxCells = 64 << 20
+
+// Ranges implements Engine: each series is read once, and all windows slide over it.
+func (e *Incremental) Ranges(ctx context.Context, exprs []string, from, to time.Time, step time.Duration) ([]promql.Matrix, error) {
+	s, err := between(from, to, step)
+	if err != nil {
+		return nil, err
+	}
+	p := newProgram(e.Prometheus, liveTail)
+	for _, expr := range exprs {
+		if err := p.add(expr); err != nil {
+			return nil, fmt.Errorf("cannot evaluate %q: %w", expr, err)
+		}
+	}
+	r := &replay{e: e, prog: p, families: arrange(p.asked(), liveTail), out: make([]promql.Matrix, len(exprs)), exprs: exprs}
+	r.fuse()
+	if err := r.run(ctx, s); err != nil {
+		return nil, err
+	}
+	return r.out, nil
+}
+
+// Range implements Engine.
+func (e *Incremental) Range(ctx context.Context, expr string, from, to time.Time, step time.Duration) (promql.Matrix, error) {
+	out, err := e.Ranges(ctx, []string{expr}, from, to, step)
+	if err != nil {
+		return nil, err
+	}
+	return out[0], nil
+}
+
+// replay is one run over history.
+type replay struct {
+	e        *Incremental
+	prog     *program
+	families []*family
+	exprs    []string
+	fused    map[*leaf][]*aggregate // sums of a leaf: made while reading, its own values are not kept
+	out      []promql.Matrix
+
+	times   steps
+	values  map[*leaf]vector
+	sums    map[*aggregate]*fusion
+	wrong   map[*family]error
+	version int64
+}
+
+// fusion is an aggregation under way.
+type fusion struct {
+	rows rower
+	acc  [][]accumulator // a row
+}
+
+// fuse finds the leaves that nobody asks but aggregations.
+func (r *replay) fuse() {
+	r.fused = map[*leaf][]*aggregate{}
+	alone := map[*leaf]bool{}
+	seen := map[node]bool{}
+	for _, root := range r.prog.roots {
+		if l, ok := root.(*leaf); ok {
+			alone[l] = true
+		}
+		walk(root, func(n node) {
+			if seen[n] {
+				return
+			}
+			seen[n] = true
+			if a, ok := n.(*aggregate); ok {
+				if l, ok := a.of.(*leaf); ok {
+					r.fused[l] = append(r.fused[l], a)
+					return
+				}
+			}
+			for _, c := range children(n) {
+				if l, ok := c.(*leaf); ok {
+					alone[l] = true
+				}
+			}
+		})
+	}
+	for l := range alone {
+		delete(r.fused, l)
+	}
+}
+
+// run evaluates some steps, in two halves when they are too many to keep.
+func (r *replay) run(ctx context.Context, s steps) error {
+	r.times, r.values, r.sums, r.wrong = s, map[*leaf]vector{}, map[*aggregate]*fusion{}, map[*family]error{}
+	for _, f := range r.families {
+		fits, err := r.read(ctx, f)
+		if err != nil {
+			return err
+		}
+		if !fits {
+			if s.n < 2 {
+				return fmt.Errorf("cannot evaluate over %s: it has more than %d series", f, maxCells)
+			}
+			half := s
+			half.n = s.n / 2
+			if err := r.run(ctx, half); err != nil {
+				return err
+			}
+			half.from, half.n = s.at(half.n), s.n-half.n
+			return r.run(ctx, half)
+		}
+	}
+	r.version++
+	env := &env{ctx: ctx, times: s, version: r.version, inner: r.e.Prometheus, leaf: r.leaf, fused: r.aggregate}
+	for i, expr := range r.exprs {
+		var m promql.Matrix
+		root := r.prog.roots[expr]
+		v, err := env.eval(root)
+		if err == nil {
+			m = v.matrix(s)
+		} else {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if m, err = r.e.Prometheus.matrix(r.e.queryable, ctx, expr, s); err != nil {
+				return fmt.Errorf("cannot evaluate %q: %w", expr, err)
+			}
+		}
+		r.out[i] = join(r.out[i], m)
+	}
+	return nil
+}
+
+// join appends a later matrix.
+func join(a, b promql.Matrix) promql.Matrix {
+	if len(a) == 0 {
+		return b
+	}
+	rows := rower{}
+	for _, s := range a {
+		rows.row(s.Metric)
+	}
+	for _, s := range b {
+		if k, known := rows.row(s.Metric); known {
+			a[k].Floats = append(a[k].Floats, s.Floats...)
+			a[k].Histograms = append(a[k].Histograms, s.Histograms...)
+		} else {
+			a = append(a, s)
+		}
+	}
+	return a
+}
+
+// read slides all windows of a family over each of its series. It is false when the values
+// are too many.
+func (r *replay) read(ctx context.Context, f *family) (fits bool, err error) {
+	first, last := r.times.from-f.offset, r.times.to()-f.offset
+	q, err := r.e.queryable.Querier(first-f.spec.Span()+1, last)
+	if err != nil {
+		return false, err
+	}
+	defer q.Close()
+	set := q.Select(ctx, true, nil, f.matchers...)
+	n := r.times.n
+	row := make([]float64, n)
+	rows := map[*leaf]*vector{}
+	full := map[*leaf]*shape{}
+	for _, l := range f.leaves {
+		full[l] = &shape{}
+		rows[l] = &vector{full[l], n, nil}
+		for _, a := range r.fused[l] {
+			r.sums[a] = &fusion{}
+		}
+	}
+	cells := 0
+	var samples window.Samples
+	var it chunkenc.Iterator
+	for set.Next() {
+		series := set.At()
+		ls := series.Labels()
+		it = series.Iterator(it)
+		floats, err := samples.Read(it)
+		if err != nil {
+			return false, err
+		}
+		if !floats {
+			r.wrong[f] = errHistogram
+			return true, nil
+		}
+		if samples.Len() == 0 {
+			continue
+		}
+		for _, l := range f.leaves {
+			if !l.sel.matches(ls) {
+				continue
+			}
+			into := row
+			v := rows[l]
+			aggregates := r.fused[l]
+			if len(aggregates) == 0 {
+				if cells += n; cells > maxCells {
+					return false, nil
+				}
+				v.vals = append(v.vals, row...)
+				into = v.vals[len(v.vals)-n:]
+			}
+			if l.fn == window.None {
+				samples.Instant(f.spec.Lookback, first, r.times.step, into)
+			} else {
+				samples.Slide(l.fn, l.length, first, r.times.step, l.param, into)
+			}
+			name := ls
+			if !l.keepName {
+				name = dropName(ls)
+			}
+			if len(aggregates) == 0 {
+				full[l].rows = append(full[l].rows, name)
+			}
+			for _, a := range aggregates {
+				if !r.sums[a].add(a, name, into, &cells) {
+					return false, nil
+				}
+			}
+		}
+	}
+	if err := set.Err(); err != nil {
+		return false, err
+	}
+	for l, v := range rows {
+		r.values[l] = *v
+	}
+	return true, nil
+}
+
+func (x *fusion) add(a *aggregate, ls labels.Labels, row []float64, cells *int) bool {
+	g, known := x.rows.row(a.group(ls))
+	if !known {
+		if *cells += 5 * len(row); *cells > maxCells {
+			return false
+		}
+		x.acc = append(x.acc, make([]accumulator, len(row)))
+	}
+	acc := x.acc[g]
+	if a.op == parser.SUM {
+		sumRow(acc, row)
+		return true
+	}
+	for k, v := range row {
+		if !window.IsGone(v) {
+			acc[k].add(a.op, v)
+		}
+	}
+	return true
+}
+
+// leaf is env.leaf.
+func (r *replay) leaf(l *leaf) (vector, error) {
+	if err := r.wrong[l.family]; err != nil {
+		return vector{}, err
+	}
+	return r.values[l], nil
+}
+
+// aggregate is env.fused.
+func (r *replay) aggregate(a *aggregate) (vector, bool) {
+	x := r.sums[a]
+	if x == nil {
+		return vector{}, false
+	}
+	if l := a.of.(*leaf); r.wrong[l.family] != nil {
+		return vector{}, false
+	}
+	out := sized(nil, &shape{x.rows.rows}, r.times.n)
+	for g, acc := range x.acc {
+		row := out.row(g)
+		for k := range acc {
+			row[k] = acc[k].result(a.op)
+		}
+	}
+	return out, true
+}
