@@ -43,6 +43,7 @@ var tour = []string{
 	"examples/shop",
 	"cli",
 	"cmd/evenkeel",
+	"bench",
 }
 
 const module = "github.com/evenkeel/evenkeel/"
