@@ -87,7 +87,7 @@ func (s *server) objective(c *call, _ none) (Objective, error) {
 	if o == nil {
 		return Objective{}, unknown("objective", string(name), "GET "+Root+"/objectives lists them.")
 	}
-	q := objective.Expressions(o, ws.Settings.Evaluation.Interval)
+	q := objective.Expressions(o, ws.Settings.Evaluation.Spacing)
 	status, err := s.objectiveStatus(c, q.Remaining, q.BurnRate)
 	if err != nil {
 		return Objective{}, err
@@ -96,7 +96,7 @@ func (s *server) objective(c *call, _ none) (Objective, error) {
 }
 
 func toObjective(ws *declare.Workspace, o *declare.Objective, status ObjectiveStatus) Objective {
-	q := objective.Expressions(o, ws.Settings.Evaluation.Interval)
+	q := objective.Expressions(o, ws.Settings.Evaluation.Spacing)
 	out := Objective{
 		Name: o.Name, Title: o.Title, Description: o.Description, Service: o.Service, Target: o.Target,
 		Window: o.Window.Text, Calendar: o.Window.Calendar, Method: o.Method, Runbook: o.Runbook, Labels: o.Labels,

@@ -64,7 +64,7 @@ type App struct {
 	watcher   *workspace.Watcher
 	db        *state.DB
 	metrics   *metrics.Store
-	engine    *evaluate.Prometheus
+	engine    *evaluate.Incremental
 	findings  *finding.Book
 	rules     *rule.Runner
 	alerts    *alert.Pipeline

@@ -43,7 +43,7 @@ func (a *App) onset(ctx context.Context, f detect.Finding) (time.Time, string) {
 	if o == nil {
 		return time.Time{}, ""
 	}
-	at, how, err := objective.Onset(ctx, a.engine.Range, o, w.Settings.Evaluation.Interval, f.OpenedAt)
+	at, how, err := objective.Onset(ctx, a.engine.Range, o, w.Settings.Evaluation.Spacing, f.OpenedAt)
 	if err != nil {
 		a.o.Logger.Error("cannot date the impact back", "finding", f.ID, "err", err)
 		return time.Time{}, ""
@@ -127,7 +127,7 @@ func (a *App) recovered(ctx context.Context, name declare.ObjectiveName, _ time.
 			return false, fmt.Sprintf("finding %d still pages", f.ID), nil
 		}
 	}
-	v, err := a.engine.Query(ctx, objective.Expressions(o, w.Settings.Evaluation.Interval).BurnRate, time.Now())
+	v, err := a.engine.Query(ctx, objective.Expressions(o, w.Settings.Evaluation.Spacing).BurnRate, time.Now())
 	if err != nil {
 		return false, "", err
 	}

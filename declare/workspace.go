@@ -44,7 +44,10 @@ type RuleFile struct {
 type Settings struct {
 	ExternalURL string // how people reach this server; default http:// and the listen address
 	Evaluation  struct {
-		Interval time.Duration // of objectives and of rule groups without an own one; default 15s
+		Interval time.Duration // of objectives and of rule groups without an own one; default 1s
+		// Spacing is how far apart samples are, at most, for the shortest windows that
+		// make sense: the interval where the workspace sets one, else 15s.
+		Spacing time.Duration
 	}
 	Metrics struct {
 		Retention     time.Duration // default 30d

@@ -20,7 +20,7 @@ import (
 // Default is what holds where nothing is declared. docs/declare.md lists it.
 func Default() declare.Settings {
 	var s declare.Settings
-	s.Evaluation.Interval = 15 * time.Second
+	s.Evaluation.Interval, s.Evaluation.Spacing = time.Second, 15*time.Second
 	s.Metrics.Retention = 30 * 24 * time.Hour
 	s.Metrics.OutOfOrder = 10 * time.Minute
 	s.Limits = declare.Limits{
@@ -49,7 +49,10 @@ func Read(file string, data []byte, sink *declare.Problems) declare.Settings {
 	}
 	ev := d.Field("evaluation")
 	ev.Only("interval")
-	duration(ev.Field("interval"), &s.Evaluation.Interval, 100*time.Millisecond, time.Hour)
+	if n := ev.Field("interval"); !n.Missing() {
+		duration(n, &s.Evaluation.Interval, 100*time.Millisecond, time.Hour)
+		s.Evaluation.Spacing = s.Evaluation.Interval
+	}
 	m := d.Field("metrics")
 	m.Only("retention", "retention_size", "out_of_order")
 	duration(m.Field("retention"), &s.Metrics.Retention, time.Hour, 20*365*24*time.Hour)

@@ -23,7 +23,15 @@ const LabelObjective = "objective"
 type Target struct {
 	Team     declare.TeamID
 	Interval time.Duration // of evaluation
+	Spacing  time.Duration // of samples, see Burns; 0 means Interval
 	Now      time.Time     // which calendar period is meant
+}
+
+func (t Target) spacing() time.Duration {
+	if t.Spacing == 0 {
+		return t.Interval
+	}
+	return t.Spacing
 }
 
 // Compile makes the rule groups of an objective. With a calendar window they hold
@@ -50,7 +58,7 @@ func Compile(o *declare.Objective, t Target) []rulefmt.RuleGroup {
 			Rules: []rulefmt.Rule{record(sliceGood, slice(o))},
 		})
 	}
-	windows := Windows(o, t.Interval)
+	windows := Windows(o, t.spacing())
 	period := periodRatio(o, t.Now)
 	if !o.Window.Calendar && !slices.Contains(windows, o.Window.Length) {
 		windows = append(windows, o.Window.Length)
@@ -142,7 +150,7 @@ func periodRatio(o *declare.Objective, now time.Time) string {
 // flap between them.
 func alert(o *declare.Objective, t Target, severity string) rulefmt.Rule {
 	var conditions, windows []string
-	for _, b := range Burns(o, t.Interval) {
+	for _, b := range Burns(o, t.spacing()) {
 		if b.Severity != severity {
 			continue
 		}

@@ -27,17 +27,17 @@ var workbook = []Burn{
 	{"ticket", 1, 72 * time.Hour, 6 * time.Hour},
 }
 
-// minEvaluations is how many evaluations a short window must hold: with fewer, one
-// late scrape would look like a recovery.
-const minEvaluations = 10
+// minSamples is how many samples a short window must hold: with fewer, one late
+// scrape would look like a recovery.
+const minSamples = 10
 
 // Burns returns the conditions for an objective. The workbook's windows are scaled
 // by the objective's own window over 30 days, so that each condition stands for the
-// same share of the budget. A short window under ten evaluations (or two slices) is
-// raised to that, and its long one to twelve times as much, but never over the
-// objective's window.
-func Burns(o *declare.Objective, interval time.Duration) []Burn {
-	floor := minEvaluations * interval
+// same share of the budget. A short window under ten samples (or two slices) is raised
+// to that, and its long one to twelve times as much, but never over the objective's
+// window. Samples are spacing apart.
+func Burns(o *declare.Objective, spacing time.Duration) []Burn {
+	floor := minSamples * spacing
 	if o.SliceWindow > 0 {
 		floor = max(floor, 2*o.SliceWindow)
 	}
@@ -67,9 +67,9 @@ func Burns(o *declare.Objective, interval time.Duration) []Burn {
 func whole(d time.Duration) time.Duration { return max(d.Round(time.Second), time.Second) }
 
 // Windows returns the distinct windows of the conditions, shortest first.
-func Windows(o *declare.Objective, interval time.Duration) []time.Duration {
+func Windows(o *declare.Objective, spacing time.Duration) []time.Duration {
 	var out []time.Duration
-	for _, b := range Burns(o, interval) {
+	for _, b := range Burns(o, spacing) {
 		out = append(out, b.Long, b.Short)
 	}
 	slices.Sort(out)

@@ -119,7 +119,7 @@ func (r *Runner) apply(ctx context.Context, now time.Time) error {
 	var objectives rulefmt.RuleGroups
 	r.renew = time.Time{}
 	for _, o := range w.Objectives {
-		t := objective.Target{Interval: w.Settings.Evaluation.Interval, Now: now}
+		t := objective.Target{Interval: w.Settings.Evaluation.Interval, Spacing: w.Settings.Evaluation.Spacing, Now: now}
 		if s := w.Service(o.Service); s != nil {
 			t.Team = s.Owner
 		}
