@@ -17,6 +17,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/storage"
 	"golang.org/x/tools/txtar"
 
 	"github.com/evenkeel/evenkeel/act"
@@ -129,9 +130,9 @@ func newWorld(t *testing.T) *world {
 	store, err := metrics.Open(metrics.Options{Dir: data, Settings: ws.Settings, Logger: log, Registerer: prometheus.NewRegistry()})
 	must(t, err)
 	t.Cleanup(func() { must(t, store.Close()) })
-	app := store.Appender(t.Context())
+	app := store.AppenderV2(t.Context())
 	for name, v := range map[string]float64{remainingSeries: 0.25, burnSeries: 14.5} {
-		_, err := app.Append(0, labels.FromStrings("__name__", name, "objective", "checkout-availability", "service", "checkout"), w.now.UnixMilli(), v)
+		_, err := app.Append(0, labels.FromStrings("__name__", name, "objective", "checkout-availability", "service", "checkout"), 0, w.now.UnixMilli(), v, nil, nil, storage.AppendV2Options{})
 		must(t, err)
 	}
 	must(t, app.Commit())

@@ -123,7 +123,10 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 		return nil, err
 	}
 	a.onClose("metrics", a.metrics.Close)
-	a.engine = evaluate.New(evaluate.Options{Queryable: a.metrics, Logger: o.Logger.With("room", "detect"), Registerer: a.reg})
+	a.engine = evaluate.New(evaluate.Options{
+		Queryable: a.metrics, Logger: o.Logger.With("room", "detect"), Registerer: a.reg, Oldest: a.metrics.Oldest, CheckEvery: 1000,
+	})
+	a.metrics.Follow(a.engine.Follow)
 	if err := a.connect(ctx); err != nil {
 		return nil, err
 	}

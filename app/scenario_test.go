@@ -24,6 +24,7 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/storage"
 	"golang.org/x/tools/txtar"
 
 	"github.com/evenkeel/evenkeel/act"
@@ -505,12 +506,12 @@ func parseSeries(data []byte) (*seriesLoad, error) {
 }
 
 func (l *seriesLoad) append(a *App, at time.Time) error {
-	app := a.metrics.Appender(context.Background())
+	app := a.metrics.AppenderV2(context.Background())
 	for _, s := range l.series {
 		if l.sent >= len(s.values) || s.values[l.sent].Omitted {
 			continue
 		}
-		if _, err := app.Append(0, s.labels, at.UnixMilli(), s.values[l.sent].Value); err != nil {
+		if _, err := app.Append(0, s.labels, 0, at.UnixMilli(), s.values[l.sent].Value, nil, nil, storage.AppendV2Options{}); err != nil {
 			return err
 		}
 	}

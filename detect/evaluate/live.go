@@ -169,6 +169,25 @@ func (l *Live) release(f *family) {
 // Changed receives when samples have arrived that the expressions look at.
 func (l *Live) Changed() <-chan struct{} { return l.changed }
 
+// Waiting says whether there are samples that an evaluation at this time would be the
+// first to see.
+func (l *Live) Waiting(at time.Time) bool {
+	l.inMu.Lock()
+	arrived := len(l.inbox) > 0 || l.overflow
+	l.inMu.Unlock()
+	if arrived {
+		return true
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, f := range l.families {
+		if f.live.next <= at.UnixMilli()-f.offset {
+			return true
+		}
+	}
+	return false
+}
+
 // arrive is called by whoever has appended.
 func (l *Live) arrive(a arrival) {
 	l.inMu.Lock()
@@ -177,7 +196,7 @@ func (l *Live) arrive(a arrival) {
 	} else {
 		l.overflow = true
 	}
-	first := len(l.inbox) == 1
+	first := len(l.inbox) == 1 && !l.overflow
 	l.inMu.Unlock()
 	if first {
 		select {

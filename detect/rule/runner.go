@@ -13,7 +13,6 @@ import (
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/rulefmt"
-	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/rules"
 	"github.com/prometheus/prometheus/storage"
@@ -37,7 +36,7 @@ const (
 
 // Options of a Runner.
 type Options struct {
-	Engine     evaluate.Engine
+	Engine     *evaluate.Incremental
 	Appendable storage.AppendableV2 // where results are recorded
 	Queryable  storage.Queryable    // where alert state is restored from
 	// Findings takes what fires and what has stopped to.
@@ -54,6 +53,7 @@ type Options struct {
 type Runner struct {
 	opts    Options
 	manager *rules.Manager
+	paces   *paces
 	cancel  context.CancelFunc
 
 	mu      sync.Mutex // guards what follows
@@ -67,13 +67,11 @@ type Runner struct {
 // New makes a runner; Apply gives it rules, Run runs them.
 func New(o Options) *Runner {
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &Runner{opts: o, cancel: cancel, files: map[string]*rulefmt.RuleGroups{}}
+	r := &Runner{opts: o, cancel: cancel, files: map[string]*rulefmt.RuleGroups{}, paces: &paces{engine: o.Engine}}
 	r.manager = rules.NewManager(&rules.ManagerOptions{
 		ExternalURL: o.ExternalURL,
-		QueryFunc: func(ctx context.Context, q string, t time.Time) (promql.Vector, error) {
-			return o.Engine.Query(ctx, q, t)
-		},
-		NotifyFunc: r.notify, Context: ctx, AppendableV2: o.Appendable, Queryable: o.Queryable, Logger: o.Logger, Registerer: o.Registerer,
+		QueryFunc:   r.paces.query,
+		NotifyFunc:  r.notify, Context: ctx, AppendableV2: o.Appendable, Queryable: o.Queryable, Logger: o.Logger, Registerer: o.Registerer,
 		OutageTolerance: time.Hour, ForGracePeriod: 10 * time.Second, ResendDelay: resendDelay, GroupLoader: loader{r},
 		RestoreNewRuleGroups: true, Parser: parser.NewParser(parser.Options{}),
 		DefaultRuleQueryOffset: func() time.Duration { return 0 },
@@ -131,7 +129,12 @@ func (r *Runner) apply(ctx context.Context, now time.Time) error {
 	files["objectives"] = &objectives
 	names = append(names, "objectives")
 	r.files = files
-	if err := r.manager.Update(w.Settings.Evaluation.Interval, names, labels.EmptyLabels(), r.externalURL(), nil); err != nil {
+	done, err := r.paces.set(files)
+	if err != nil {
+		return fmt.Errorf("cannot apply rules: %w", err)
+	}
+	defer done()
+	if err := r.manager.Update(w.Settings.Evaluation.Interval, names, labels.EmptyLabels(), r.externalURL(), r.paces.iterate); err != nil {
 		return fmt.Errorf("cannot apply rules: %w", err)
 	}
 	if r.started.IsZero() {
@@ -156,6 +159,7 @@ func (r *Runner) Run(ctx context.Context) error {
 	}()
 	defer func() {
 		r.cancel()
+		r.paces.stop()
 		r.manager.Stop()
 		<-done
 	}()

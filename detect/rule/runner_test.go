@@ -39,7 +39,7 @@ type room struct {
 	tsdb *metrics.Store
 	book *finding.Book
 	r    *rule.Runner
-	ask  evaluate.Engine
+	ask  *evaluate.Incremental
 	stop func()
 	log  bytes.Buffer
 
@@ -127,6 +127,7 @@ func (x *room) start() {
 		x.t.Fatal(err)
 	}
 	x.ask = evaluate.New(evaluate.Options{Queryable: x.tsdb, Logger: logger, Registerer: reg})
+	x.tsdb.Follow(x.ask.Follow)
 	x.r = rule.New(rule.Options{
 		Engine:     x.ask,
 		Appendable: x.tsdb, Queryable: x.tsdb, Findings: x.book, Logger: logger, Registerer: reg,

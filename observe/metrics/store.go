@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -30,10 +31,11 @@ type Options struct {
 	Reserve uint64
 }
 
-// Store is the embedded TSDB. Its own Appender and AppenderV2 are unguarded: they
-// are for what the program itself writes, as rules' results.
+// Store is the embedded TSDB. Its own AppenderV2 is unguarded: it is for what the program
+// itself writes, as rules' results.
 type Store struct {
 	*tsdb.DB
+	to      storage.AppendableV2 // the DB, or whoever follows what is appended to it
 	limits  atomic.Pointer[declare.Limits]
 	samples *prometheus.CounterVec
 	refused *prometheus.CounterVec
@@ -67,7 +69,7 @@ func Open(o Options) (*Store, error) {
 	}
 	s := &Store{
 		disk: disk{dir: dir, reserve: o.Reserve},
-		DB:   db, now: time.Now, retention: o.Settings.Metrics.Retention, window: o.Settings.Metrics.OutOfOrder,
+		DB:   db, to: db, now: time.Now, retention: o.Settings.Metrics.Retention, window: o.Settings.Metrics.OutOfOrder,
 		samples: promauto.With(o.Registerer).NewCounterVec(prometheus.CounterOpts{
 			Name: "evenkeel_observe_samples_total", Help: "Samples accepted, by receiver.",
 		}, []string{"receiver"}),
@@ -78,6 +80,25 @@ func Open(o Options) (*Store, error) {
 	limits := o.Settings.Limits
 	s.limits.Store(&limits)
 	return s, nil
+}
+
+// Follow has everything that is appended pass through another appendable, made of the
+// store's own. It is called once, before anything is appended.
+func (s *Store) Follow(by func(storage.AppendableV2) storage.AppendableV2) { s.to = by(s.DB) }
+
+// AppenderV2 implements storage.AppendableV2.
+func (s *Store) AppenderV2(ctx context.Context) storage.AppenderV2 { return s.to.AppenderV2(ctx) }
+
+// Appender hides the DB's, past which nobody could follow.
+func (s *Store) Appender() error { return errors.ErrUnsupported }
+
+// Oldest is the time, in Unix milliseconds, of the oldest block of samples; the lowest
+// there is when none has been written yet.
+func (s *Store) Oldest() int64 {
+	if blocks := s.DB.Blocks(); len(blocks) > 0 {
+		return blocks[0].MinTime()
+	}
+	return math.MinInt64
 }
 
 // SetLimits replaces the limits, after the workspace has changed.

@@ -1,0 +1,215 @@
+package rule
+
+import (
+	"context"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/prometheus/prometheus/model/rulefmt"
+	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/rules"
+
+	"github.com/evenkeel/evenkeel/detect/evaluate"
+)
+
+const (
+	// prompt is the longest interval of groups that are evaluated when samples arrive that
+	// they look at, and not only when it is their time. Longer ones keep their times, as
+	// Prometheus does.
+	prompt = time.Second
+	// quiet is for how long such a group is not evaluated when no sample arrives.
+	quiet = 15 * time.Second
+	// breath is the shortest time between two evaluations of a group.
+	breath = 20 * time.Millisecond
+	// share of one core that evaluations on arrival may take: one part in so many.
+	share = 4
+)
+
+// paces are the groups' own: what each follows and when it was evaluated.
+type paces struct {
+	engine *evaluate.Incremental
+
+	mu        sync.Mutex
+	groups    map[string]*pace
+	interrupt chan struct{} // closed when groups are about to change
+}
+
+// pace is one group's.
+type pace struct {
+	live  *evaluate.Live
+	exprs []string
+	evals int
+	last  time.Time     // the time that was evaluated
+	took  time.Duration // by the last evaluation
+}
+
+// set follows what the groups of all files need. It returns what to call once the groups
+// have changed.
+func (p *paces) set(files map[string]*rulefmt.RuleGroups) (done func(), err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.interrupt != nil {
+		close(p.interrupt)
+	}
+	p.interrupt = make(chan struct{})
+	old := p.groups
+	next := map[string]*pace{}
+	for file, groups := range files {
+		for _, g := range groups.Groups {
+			key := rules.GroupKey(file, g.Name)
+			exprs := make([]string, len(g.Rules))
+			for i, r := range g.Rules {
+				exprs[i] = r.Expr
+			}
+			if was := old[key]; was != nil && sameTexts(was.exprs, exprs) {
+				next[key] = was
+				continue
+			}
+			live, err := p.engine.Live(g.Name, exprs...)
+			if err != nil {
+				for key, n := range next {
+					if n != old[key] {
+						n.live.Close()
+					}
+				}
+				return nil, err
+			}
+			next[key] = &pace{live: live, exprs: exprs}
+		}
+	}
+	p.groups = next
+	return func() {
+		for key, was := range maps.All(old) {
+			if next[key] != was {
+				was.live.Close()
+			}
+		}
+	}, nil
+}
+
+func sameTexts(a, b []string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func (p *paces) of(g *rules.Group) (mine *pace, groups int, interrupt <-chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.groups[rules.GroupKey(g.File(), g.Name())], len(p.groups), p.interrupt
+}
+
+// stop lets no group wait for samples any more.
+func (p *paces) stop() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.interrupt != nil {
+		close(p.interrupt)
+		p.interrupt = nil
+	}
+}
+
+type liveKey struct{}
+
+// query is a rules.QueryFunc.
+func (p *paces) query(ctx context.Context, expr string, at time.Time) (promql.Vector, error) {
+	if l, ok := ctx.Value(liveKey{}).(*evaluate.Live); ok {
+		return l.Query(ctx, expr, at)
+	}
+	return p.engine.Query(ctx, expr, at)
+}
+
+// iterate is a rules.GroupEvalIterationFunc: it is called when it is a group's time.
+func (p *paces) iterate(ctx context.Context, g *rules.Group, at time.Time) {
+	mine, groups, interrupt := p.of(g)
+	if mine == nil {
+		rules.DefaultEvalIterationFunc(ctx, g, at)
+		return
+	}
+	ctx = context.WithValue(ctx, liveKey{}, mine.live)
+	eval := func(at time.Time) {
+		select {
+		case <-mine.live.Changed(): // it is taken in now
+		default:
+		}
+		start := time.Now()
+		rules.DefaultEvalIterationFunc(ctx, g, at)
+		mine.took, mine.last = time.Since(start), at
+		mine.evals++
+	}
+	if g.Interval() > prompt {
+		eval(at)
+		return
+	}
+	// Prometheus restores alerts after a group's second evaluation, which must be two.
+	if mine.evals < 3 || mine.live.Waiting(at) || at.Sub(mine.last) >= quiet || counting(g) {
+		eval(at)
+	}
+	end := at.Add(g.Interval() - breath)
+	for {
+		wait := time.Until(end)
+		if wait <= 0 {
+			return
+		}
+		t := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+		case <-interrupt:
+		case <-t.C:
+		case <-mine.live.Changed():
+			t.Stop()
+			// Others want to be evaluated too.
+			pause := max(breath, time.Duration(share*groups)*mine.took)
+			next := mine.last.Add(pause)
+			if next.After(end) {
+				p.rest(ctx, interrupt, time.Until(end))
+				return
+			}
+			if !p.rest(ctx, interrupt, time.Until(next)) {
+				return
+			}
+			if now := time.Now().Truncate(time.Millisecond); now.After(mine.last) {
+				eval(now)
+			}
+			continue
+		}
+		t.Stop()
+		return
+	}
+}
+
+// rest waits; it is false when there is no more reason to.
+func (p *paces) rest(ctx context.Context, interrupt <-chan struct{}, d time.Duration) bool {
+	if d <= 0 {
+		return true
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+	case <-interrupt:
+	}
+	return false
+}
+
+// counting says whether an alert of the group waits for time to pass.
+func counting(g *rules.Group) bool {
+	found := false
+	for _, r := range g.AlertingRules() {
+		r.ForEachActiveAlert(func(a *rules.Alert) {
+			if a.State == rules.StatePending || !a.KeepFiringSince.IsZero() {
+				found = true
+			}
+		})
+	}
+	return found
+}
