@@ -84,7 +84,7 @@ func TestReport(t *testing.T) {
 func TestNumbers(t *testing.T) {
 	for want, got := range map[string]string{
 		"1,234,567": number(1234567), "0.00123": number(0.001234), "12.3": number(12.34), "160": number(159.6), "5": number(5), "-1,000": number(-1000),
-		"1.5 ms": seconds(0.0015), "12 µs": seconds(12e-6), "640 ns": seconds(640e-9), "2 s": seconds(2), "1.5 KiB": bytes(1536), "nothing": number(math.NaN()),
+		"1.5 ms": seconds(0.0015), "12 µs": seconds(12e-6), "640 ns": seconds(640e-9), "2 s": seconds(2), "1.5 KiB": size(1536), "nothing": number(math.NaN()),
 	} {
 		if got != want {
 			t.Errorf("got %q, want %q", got, want)

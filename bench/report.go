@@ -124,7 +124,7 @@ func seconds(s float64) string {
 	return number(s*1e9) + " ns"
 }
 
-func bytes(n float64) string {
+func size(n float64) string {
 	switch {
 	case n >= 1<<20:
 		return number(n/(1<<20)) + " MiB"
