@@ -4,7 +4,8 @@
 #   make test    install what the tests need, then run them all with -race
 #   make check   formatting, vet, the import law
 #   make golden  rewrite golden files after a look at the difference
-#   make bench   measure against the peers, side by side in one run
+#   make bench   measure against the peers, side by side in one run; writes docs/benchmarks.md
+#   make bench-quick  the same at a small scale, printed only
 #   make corpora try the parsers on public data, where it is at hand
 #   make soak    kill -9 and load for longer than a test may last
 
@@ -14,7 +15,7 @@ BINARY := bin/evenkeel
 
 export EVENKEEL_PEERS := $(PEERS)
 
-.PHONY: run build test test-tools check golden bench corpora soak screenshots clean
+.PHONY: run build test test-tools check golden bench bench-quick corpora soak screenshots clean
 
 run: build
 	$(BINARY) demo
@@ -34,8 +35,13 @@ check:
 golden:
 	$(GO) test ./app -update
 
-bench: test-tools
-	$(GO) test -tags bench -run Bench -v -count=1 -timeout 60m ./cli
+bench: build test-tools
+	scripts/bench-tools $(PEERS)
+	$(GO) run -tags bench ./bench/run -peers $(PEERS) -evenkeel $(BINARY) -out docs/benchmarks.md
+
+bench-quick: build test-tools
+	scripts/bench-tools $(PEERS)
+	$(GO) run -tags bench ./bench/run -quick -peers $(PEERS) -evenkeel $(BINARY)
 
 corpora:
 	$(GO) test -tags corpora -run Corpora -v ./... | grep -v 'no test files'

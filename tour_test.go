@@ -44,6 +44,7 @@ var tour = []string{
 	"cli",
 	"cmd/evenkeel",
 	"bench",
+	"bench/run",
 }
 
 const module = "github.com/evenkeel/evenkeel/"
