@@ -20,7 +20,8 @@ type family struct {
 	spec     window.Spec
 	sels     []*selection
 	leaves   []*leaf
-	live     following // of a Live
+	owner    *Live     // nil in a replay
+	live     following // under the lock of its owner
 }
 
 // selection is one selector within a family.

@@ -85,7 +85,7 @@ func (f *feed) follow(w *family) {
 func (f *feed) leave(l *Live) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	of := func(w *family) bool { return w.live.by == l }
+	of := func(w *family) bool { return w.owner == l }
 	for _, w := range l.families {
 		n := f.names[w.name]
 		if n == nil {
@@ -228,7 +228,7 @@ func (a *transaction) Commit() error {
 		began := p.st != 0 && p.entry.st.Swap(p.st) != p.st
 		for _, s := range p.entry.subs {
 			// After a failed commit nobody knows what was stored.
-			s.live.by.arrive(arrival{to: s, t: p.t, v: p.v, began: began || err != nil, histogram: p.histogram})
+			s.owner.arrive(arrival{to: s, t: p.t, v: p.v, began: began || err != nil, histogram: p.histogram})
 		}
 	}
 	a.pending = a.pending[:0]

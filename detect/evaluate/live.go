@@ -98,7 +98,6 @@ type Live struct {
 
 // following is what a Live keeps of a family.
 type following struct {
-	by     *Live
 	loaded bool
 	wrong  error // why the family has no state
 	again  int64 // when to try again
@@ -135,7 +134,8 @@ func (e *Incremental) Live(name string, exprs ...string) (*Live, error) {
 		}
 	}
 	for _, f := range l.families {
-		f.live = following{by: l, until: make([]int64, len(f.spec.Windows)), next: math.MaxInt64}
+		f.owner = l
+		f.live = following{until: make([]int64, len(f.spec.Windows)), next: math.MaxInt64}
 		e.feed.follow(f)
 	}
 	e.mu.Lock()
@@ -160,7 +160,7 @@ func (l *Live) Close() {
 
 func (l *Live) release(f *family) {
 	l.e.used.Add(-f.live.bytes)
-	f.live = following{by: l, until: f.live.until, next: math.MaxInt64, wrong: f.live.wrong, again: f.live.again}
+	f.live = following{until: f.live.until, next: math.MaxInt64, wrong: f.live.wrong, again: f.live.again}
 	for _, s := range f.sels {
 		s.rows, s.full, s.bare = nil, &shape{}, &shape{}
 	}
