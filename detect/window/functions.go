@@ -71,7 +71,7 @@ func (s *Series) Value(f Function, i int, t int64, param float64) (v float64, ok
 	if w.seq == 0 {
 		return 0, false, true
 	}
-	n := s.seq - w.seq // samples, less one
+	n := int64(s.seq - w.seq) // samples, less one
 	switch f {
 	case Rate, Increase, Delta:
 		if n == 0 {
@@ -92,8 +92,8 @@ func (s *Series) Value(f Function, i int, t int64, param float64) (v float64, ok
 	case Present:
 		return 1, true, true
 	}
-	if w.sums != nil {
-		v, sure := w.sums.value(f, n+1)
+	if x := s.sum(i); x != nil {
+		v, sure := x.value(f, n+1)
 		return v, true, sure
 	}
 	return walk(f, s.points(w), t, param)
@@ -103,7 +103,7 @@ func (s *Series) Value(f Function, i int, t int64, param float64) (v float64, ok
 func (s *Series) points(w *edge) []Point {
 	out := make([]Point, 1, s.seq-w.seq+1)
 	out[0] = w.Point
-	at, off := w.place, w.off-s.tailBase
+	at, off := w.place, int(w.off-s.tailBase)
 	for range s.seq - w.seq {
 		off = next(s.tail, off, &at)
 		out = append(out, at.Point)

@@ -158,9 +158,9 @@ func (x *sumsOf) move(lo, hi int) {
 		if x.hi > x.lo {
 			prev = p[x.hi-1]
 		}
-		x.push(int64(x.hi), p[x.hi], prev)
+		x.push(uint32(x.hi), p[x.hi], prev)
 	}
 	for ; x.lo < lo; x.lo++ {
-		x.pop(int64(x.lo), p[x.lo].V, p[x.lo+1].V)
+		x.pop(uint32(x.lo), p[x.lo].V, p[x.lo+1].V)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"slices"
+	"unsafe"
 
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/value"
@@ -40,30 +41,30 @@ type Series struct {
 	spec      *Spec
 	at        place   // the last sample
 	prev      Point   // the one before
-	seq       int64   // how many samples there were; the first has number 1
+	seq       uint32  // how many samples there were; the first has number 1
 	rawT      int64   // time of the last sample, stale markers included
 	stale     bool    // it was a stale marker
 	resets    []reset // oldest first
-	resetBase int     // how many were dropped before resets[0]
+	resetBase uint32  // how many were dropped before resets[0]
 	wins      []edge  // as in the spec
+	sums      []*sums // likewise; nil when no window needs them
 	tail      []byte  // stream of the last samples; the writer stands at at
-	tailBase  int     // how many bytes were dropped before tail[0]
+	tailBase  uint32  // how many bytes were dropped before tail[0], modulo 1<<32
 }
 
 // reset is a counter that began again.
 type reset struct {
-	seq    int64   // the sample that is less than the one before
+	seq    uint32  // the sample that is less than the one before
 	before float64 // that one
 }
 
 // edge is where a window begins: its first sample.
 type edge struct {
 	place
-	seq   int64  // 0 when the window is empty
-	off   int    // where the next sample stands: in the tail (absolute), or in ahead
 	ahead []byte // the next samples to leave, when the window is longer than the tail
-	reset int    // the first reset behind the sample, counted from the first one ever
-	sums  *sums
+	seq   uint32 // 0 when the window is empty
+	off   uint32 // where the next sample stands: in the tail (absolute), or in ahead
+	reset uint32 // the first reset behind the sample, counted from the first one ever
 }
 
 // ErrLost is returned when samples that the state has counted are not in the store any
@@ -82,7 +83,10 @@ func (s *Series) clear() {
 	*s = Series{Labels: s.Labels, spec: s.spec, rawT: math.MinInt64, wins: make([]edge, len(s.spec.Windows))}
 	for i := range s.wins {
 		if s.spec.Windows[i].Sums {
-			s.wins[i].sums = &sums{}
+			if s.sums == nil {
+				s.sums = make([]*sums, len(s.wins))
+			}
+			s.sums[i] = &sums{}
 		}
 	}
 }
@@ -132,12 +136,11 @@ func (s *Series) Push(p Point) {
 	}
 	s.add(p, s.spec.Tail > 0)
 	for i := range s.wins {
-		w := &s.wins[i]
-		if w.seq == 0 {
-			s.open(w)
+		if s.wins[i].seq == 0 {
+			s.open(i)
 		}
-		if w.sums != nil {
-			w.sums.push(s.seq, p, s.prev)
+		if x := s.sum(i); x != nil {
+			x.push(s.seq, p, s.prev)
 		}
 	}
 }
@@ -164,27 +167,39 @@ func (s *Series) add(p Point, keep bool) {
 
 // makeRoom drops what no window reads any more, and grows the tail a little.
 func (s *Series) makeRoom() {
-	first := s.tailBase + len(s.tail)
+	first := uint32(len(s.tail))
 	for i := range s.wins {
 		if w := &s.wins[i]; w.seq != 0 && s.short(i) {
-			first = min(first, w.off)
+			first = min(first, w.off-s.tailBase)
 		}
 	}
-	rest := s.tail[first-s.tailBase:]
-	if len(rest)+96 > cap(s.tail) {
-		s.tail = append(make([]byte, 0, len(rest)+128), rest...)
+	rest := s.tail[first:]
+	if len(rest)+64 > cap(s.tail) {
+		s.tail = append(make([]byte, 0, len(rest)+len(rest)/8+64), rest...)
 	} else {
 		s.tail = s.tail[:copy(s.tail[:cap(s.tail)], rest)]
 	}
-	s.tailBase = first
+	s.tailBase += first
 }
 
 // open begins a window with the last sample.
-func (s *Series) open(w *edge) {
-	w.place, w.seq, w.off, w.ahead = s.at, s.seq, s.tailBase+len(s.tail), nil
-	w.reset = s.resetBase + len(s.resets)
-	if w.sums != nil {
-		*w.sums = sums{}
+func (s *Series) open(i int) {
+	w := &s.wins[i]
+	w.place, w.seq, w.off, w.ahead = s.at, s.seq, s.tailBase+uint32(len(s.tail)), nil
+	w.reset = s.resetBase + uint32(len(s.resets))
+	s.forget(i)
+}
+
+func (s *Series) sum(i int) *sums {
+	if s.sums == nil {
+		return nil
+	}
+	return s.sums[i]
+}
+
+func (s *Series) forget(i int) {
+	if x := s.sum(i); x != nil {
+		*x = sums{}
 	}
 }
 
@@ -212,10 +227,10 @@ func (s *Series) Load(it chunkenc.Iterator, t int64) (read int, floats bool, err
 		s.add(Point{at, v}, at > t-s.spec.Tail)
 		for open > 0 && at > t-s.spec.Windows[open-1].Length {
 			open--
-			s.open(&s.wins[open])
+			s.open(open)
 		}
 		for i := open; i < len(s.wins); i++ {
-			if x := s.wins[i].sums; x != nil {
+			if x := s.sum(i); x != nil {
 				x.push(s.seq, s.at.Point, s.prev)
 			}
 		}
@@ -248,28 +263,26 @@ func (s *Series) Advance(i int, t int64, missing Missing) error {
 	for w.T <= left {
 		if w.seq == s.seq {
 			w.seq, w.ahead = 0, nil
-			if w.sums != nil {
-				*w.sums = sums{}
-			}
+			s.forget(i)
 			return nil
 		}
 		was := w.place
 		if short {
-			w.off = s.tailBase + next(s.tail, w.off-s.tailBase, &w.place)
+			w.off = s.tailBase + uint32(next(s.tail, int(w.off-s.tailBase), &w.place))
 		} else {
-			if w.off >= len(w.ahead) {
+			if int(w.off) >= len(w.ahead) {
 				if err := s.more(i, left, missing); err != nil {
 					return err
 				}
 			}
-			w.off = next(w.ahead, w.off, &w.place)
+			w.off = uint32(next(w.ahead, int(w.off), &w.place))
 		}
 		w.seq++
-		if w.sums != nil {
-			w.sums.pop(w.seq-1, was.V, w.V)
+		if x := s.sum(i); x != nil {
+			x.pop(w.seq-1, was.V, w.V)
 		}
 	}
-	for w.reset < s.resetBase+len(s.resets) && s.resets[w.reset-s.resetBase].seq <= w.seq {
+	for w.reset < s.resetBase+uint32(len(s.resets)) && s.resets[w.reset-s.resetBase].seq <= w.seq {
 		w.reset++
 	}
 	if len(s.resets) > 16 {
@@ -286,7 +299,7 @@ func (s *Series) more(i int, left int64, missing Missing) error {
 		if err := missing(s, i, w.T, min(until, s.at.T)); err != nil {
 			return err
 		}
-		if w.off < len(w.ahead) {
+		if int(w.off) < len(w.ahead) {
 			return nil
 		}
 		if until >= s.at.T {
@@ -297,7 +310,7 @@ func (s *Series) more(i int, left int64, missing Missing) error {
 
 // trim forgets resets that no window looks at.
 func (s *Series) trim() {
-	first := s.resetBase + len(s.resets)
+	first := s.resetBase + uint32(len(s.resets))
 	for i := range s.wins {
 		if s.wins[i].seq != 0 {
 			first = min(first, s.wins[i].reset)
@@ -359,10 +372,10 @@ func (s *Series) Begins() int64 {
 
 // Bytes is about how much memory the state takes, its labels included.
 func (s *Series) Bytes() int {
-	n := 200 + int(s.Labels.ByteSize()) + cap(s.resets)*16 + cap(s.wins)*96 + cap(s.tail)
+	n := int(unsafe.Sizeof(*s)) + int(s.Labels.ByteSize()) + cap(s.resets)*16 + cap(s.wins)*int(unsafe.Sizeof(edge{})) + cap(s.tail)
 	for i := range s.wins {
 		n += cap(s.wins[i].ahead)
-		if x := s.wins[i].sums; x != nil {
+		if x := s.sum(i); x != nil {
 			n += x.bytes()
 		}
 	}

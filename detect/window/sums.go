@@ -33,7 +33,7 @@ func (p *pair) value() float64 { return p.hi + p.lo }
 
 func (x *sums) bytes() int { return 200 + 24*(cap(x.least.q)+cap(x.most.q)) }
 
-func (x *sums) push(seq int64, p, prev Point) {
+func (x *sums) push(seq uint32, p, prev Point) {
 	if x.empty() && !math.IsInf(p.V, 0) && !math.IsNaN(p.V) {
 		x.shift = p.V
 	}
@@ -51,7 +51,7 @@ func (x *sums) push(seq int64, p, prev Point) {
 func (x *sums) empty() bool { return x.finite+x.nan+x.inf[0]+x.inf[1] == 0 }
 
 // pop takes the first value away; then is the one after it.
-func (x *sums) pop(seq int64, v, then float64) {
+func (x *sums) pop(seq uint32, v, then float64) {
 	x.take(v, -1)
 	x.least.pop(seq)
 	x.most.pop(seq)
@@ -97,18 +97,18 @@ type deque struct {
 }
 
 type extreme struct {
-	seq int64
+	seq uint32
 	v   float64
 }
 
-func (d *deque) push(seq int64, v float64, beats func(a, b float64) bool) {
+func (d *deque) push(seq uint32, v float64, beats func(a, b float64) bool) {
 	for len(d.q) > d.head && beats(v, d.q[len(d.q)-1].v) {
 		d.q = d.q[:len(d.q)-1]
 	}
 	d.q = append(d.q, extreme{seq, v})
 }
 
-func (d *deque) pop(seq int64) {
+func (d *deque) pop(seq uint32) {
 	for d.head < len(d.q) && d.q[d.head].seq <= seq {
 		d.head++
 	}
