@@ -34,10 +34,8 @@ func BenchmarkTick(b *testing.B) {
 	engine := evaluate.New(evaluate.Options{Queryable: db})
 	to := engine.Follow(db)
 	var series []labels.Labels
-	for pod := range 2 {
-		for _, code := range []string{"200", "201", "404", "500", "503"} {
-			series = append(series, labels.FromStrings("__name__", "requests_total", "service", "checkout", "pod", fmt.Sprint("checkout-", pod), "code", code))
-		}
+	for _, code := range []string{"200", "404", "500", "503"} {
+		series = append(series, labels.FromStrings("__name__", "requests_total", "service", "checkout", "code", code))
 	}
 	refs := make([]storage.SeriesRef, len(series))
 	i := 0
@@ -46,7 +44,7 @@ func BenchmarkTick(b *testing.B) {
 		i++
 		app := to.AppenderV2(context.Background())
 		for k, ls := range series {
-			refs[k], err = app.Append(refs[k], ls, 0, now+int64(k), float64(i*(k*7+3)), nil, nil, storage.AppendV2Options{})
+			refs[k], err = app.Append(refs[k], ls, 0, now+int64(k), float64(i*(k*7+40)+i*i%37), nil, nil, storage.AppendV2Options{})
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -54,14 +52,14 @@ func BenchmarkTick(b *testing.B) {
 		if err := app.Commit(); err != nil {
 			b.Fatal(err)
 		}
-	}
-	for range 31 * 24 * 3600_000 / step {
-		tick()
-		if i%2_000 == 0 {
+		if i%480 == 0 {
 			if err := db.Compact(context.Background()); err != nil {
 				b.Fatal(err)
 			}
 		}
+	}
+	for range 31 * 24 * 3600_000 / step {
+		tick()
 	}
 	expr := func(w string) string {
 		return fmt.Sprintf(`sum(rate(requests_total{service="checkout",code=~"5.."}[%s])) / sum(rate(requests_total{service="checkout"}[%s]))`, w, w)
@@ -94,7 +92,9 @@ func BenchmarkTick(b *testing.B) {
 			b.ResetTimer()
 			for range b.N {
 				b.StopTimer()
-				tick()
+				for range 4 {
+					tick()
+				}
 				b.StartTimer()
 				ask()
 			}

@@ -30,8 +30,6 @@ const (
 	// settled is how old, in milliseconds, a sample has to be for the store to be asked for
 	// it: those that arrive late have then arrived.
 	settled = 30 * 60_000
-	// maxResets of a counter that are added up one by one for a rate.
-	maxResets = 4096
 	// never is a time before all others, with room to reckon.
 	never = math.MinInt64 / 2
 	// maxInbox is how many samples wait for a Live that nobody asks. Then it begins anew.
@@ -88,6 +86,7 @@ type Live struct {
 	oldest   int64 // what Options.Oldest said
 	swept    int64 // when dead series were dropped
 	closed   bool
+	scratch  []byte
 
 	inMu     sync.Mutex
 	inbox    []arrival
@@ -510,21 +509,16 @@ func (l *Live) load(ctx context.Context, f *family, now int64) error {
 	start := time.Now()
 	l.release(f)
 	f.live.wrong = nil
-	q, err := l.e.queryable.Querier(now-f.spec.Span()+1, now)
+	set, err := l.e.selectSeries(ctx, false, now-f.spec.Span()+1, now, f.matchers)
 	if err != nil {
 		return err
 	}
-	defer q.Close()
-	set := q.Select(ctx, false, nil, f.matchers...)
-	var it chunkenc.Iterator
+	defer set.Close()
 	var bytes int64
 	room := l.e.opts.StateLimit - l.e.used.Load()
 	for set.Next() {
-		series := set.At()
-		ls := series.Labels()
-		it = series.Iterator(it)
-		s := window.New(&f.spec, ls.Copy())
-		n, floats, err := s.Load(it, now)
+		s := window.New(&f.spec, set.Labels().Copy())
+		n, floats, err := s.Load(set.Iterator(now-f.spec.Span()+1), now)
 		if err != nil {
 			return err
 		}
@@ -599,22 +593,17 @@ func (l *Live) ahead(ctx context.Context, f *family, i int, before, now int64) e
 	if f.live.until[i] == never {
 		until += int64(i) * horizon / int64(len(f.spec.Windows)) // not all windows at one time
 	}
-	q, err := l.e.queryable.Querier(before-length+1, until)
+	set, err := l.e.selectSeries(ctx, false, before-length+1, until, f.matchers)
 	if err != nil {
 		return err
 	}
-	defer q.Close()
-	set := q.Select(ctx, false, nil, f.matchers...)
-	var it chunkenc.Iterator
-	var scratch []byte
+	defer set.Close()
 	for set.Next() {
-		series := set.At()
-		s := f.find(series.Labels())
+		s := f.find(set.Labels())
 		if s == nil || s.Dirty || !s.Wants(i, until) {
 			continue
 		}
-		it = series.Iterator(it)
-		if scratch, err = s.Fill(i, it, until, scratch); errors.Is(err, window.ErrLost) {
+		if l.scratch, err = s.Fill(i, set.Iterator(s.First(i)+1), until, l.scratch); errors.Is(err, window.ErrLost) {
 			s.Dirty, f.live.dirty = true, true
 		} else if err != nil {
 			return err
@@ -626,25 +615,24 @@ func (l *Live) ahead(ctx context.Context, f *family, i int, before, now int64) e
 
 // missing reads the samples of one series that leave a window, behind a gap.
 func (l *Live) missing(ctx context.Context, f *family, s *window.Series, i int, after, until int64) error {
-	return l.one(ctx, s.Labels, after+1, until, func(it chunkenc.Iterator) error {
+	return l.one(ctx, s.Labels, after+1, until, func(it window.Iterator) error {
 		_, err := s.Fill(i, it, until, nil)
 		return err
 	})
 }
 
 // one reads one series.
-func (l *Live) one(ctx context.Context, ls labels.Labels, from, to int64, read func(chunkenc.Iterator) error) error {
-	q, err := l.e.queryable.Querier(from, to)
+func (l *Live) one(ctx context.Context, ls labels.Labels, from, to int64, read func(window.Iterator) error) error {
+	var ms []*labels.Matcher
+	ls.Range(func(lb labels.Label) { ms = append(ms, labels.MustNewMatcher(labels.MatchEqual, lb.Name, lb.Value)) })
+	set, err := l.e.selectSeries(ctx, false, from, to, ms)
 	if err != nil {
 		return err
 	}
-	defer q.Close()
-	var ms []*labels.Matcher
-	ls.Range(func(lb labels.Label) { ms = append(ms, labels.MustNewMatcher(labels.MatchEqual, lb.Name, lb.Value)) })
-	set := q.Select(ctx, false, nil, ms...)
+	defer set.Close()
 	for set.Next() {
-		if labels.Equal(set.At().Labels(), ls) {
-			return read(set.At().Iterator(nil))
+		if labels.Equal(set.Labels(), ls) {
+			return read(set.Iterator(from))
 		}
 	}
 	if err := set.Err(); err != nil {
@@ -668,7 +656,7 @@ func (l *Live) mend(ctx context.Context, f *family, now int64) error {
 		if !s.Dirty {
 			continue
 		}
-		err := l.one(ctx, s.Labels, now-f.spec.Span()+1, now, func(it chunkenc.Iterator) error {
+		err := l.one(ctx, s.Labels, now-f.spec.Span()+1, now, func(it window.Iterator) error {
 			read, floats, err := s.Load(it, now)
 			f.live.read += int64(read)
 			if err == nil && !floats {
@@ -687,26 +675,28 @@ func (l *Live) mend(ctx context.Context, f *family, now int64) error {
 
 // pull reads what is newer than one time, up to another, for when it is its time.
 func (l *Live) pull(ctx context.Context, f *family, after, until int64) error {
-	q, err := l.e.queryable.Querier(after+1, until)
+	set, err := l.e.selectSeries(ctx, false, after+1, until, f.matchers)
 	if err != nil {
 		return err
 	}
-	defer q.Close()
-	set := q.Select(ctx, false, nil, f.matchers...)
-	var it chunkenc.Iterator
+	defer set.Close()
 	for set.Next() {
-		series := set.At()
-		to := &subscription{family: f, labels: series.Labels(), series: f.find(series.Labels())}
+		ls := set.Labels()
+		to := &subscription{family: f, labels: ls, series: f.find(ls)}
 		if to.series == nil {
-			to.labels = to.labels.Copy()
+			to.labels = ls.Copy()
 		}
-		it = series.Iterator(it)
+		it := set.Iterator(after + 1)
 		for k := it.Next(); k != chunkenc.ValNone; k = it.Next() {
-			a := arrival{to: to}
-			if k == chunkenc.ValFloat {
+			a := arrival{to: to, t: after + 1, histogram: k != chunkenc.ValFloat}
+			if !a.histogram {
 				a.t, a.v = it.At()
-			} else {
-				a.t, a.histogram = it.AtT(), true
+			}
+			if a.t <= after {
+				continue
+			}
+			if a.t > until {
+				break
 			}
 			f.live.later = append(f.live.later, a)
 			f.live.next = min(f.live.next, a.t)

@@ -36,10 +36,9 @@ func (s *state) st() *state { return s }
 // These end an evaluation here: the inner engine does the whole expression instead, or
 // says what is wrong with it.
 var (
-	errAmbiguous  = errors.New("labels are ambiguous")
-	errHistogram  = errors.New("the series are native histograms")
-	errUnsure     = errors.New("a running sum has overflowed or cancelled")
-	errManyResets = errors.New("the counter is reset too often")
+	errAmbiguous = errors.New("labels are ambiguous")
+	errHistogram = errors.New("the series are native histograms")
+	errUnsure    = errors.New("a running sum has overflowed or cancelled, or a counter is reset too often")
 )
 
 // env is one evaluation.

@@ -67,8 +67,8 @@ func reason(err error) string {
 	for _, known := range []struct {
 		err  error
 		name string
-	}{{errAmbiguous, "ambiguous labels"}, {errHistogram, "native histograms"}, {errUnsure, "overflow or cancellation"},
-		{errManyResets, "many resets"}, {errLimit, "limit on state"}, {errPast, "time before the last"}} {
+	}{{errAmbiguous, "ambiguous labels"}, {errHistogram, "native histograms"}, {errUnsure, "uncertain sums"},
+		{errLimit, "limit on state"}, {errPast, "time before the last"}} {
 		if errors.Is(err, known.err) {
 			return known.name
 		}

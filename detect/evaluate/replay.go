@@ -8,7 +8,6 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
-	"github.com/prometheus/prometheus/tsdb/chunkenc"
 
 	"github.com/evenkeel/evenkeel/detect/window"
 )
@@ -165,12 +164,11 @@ func join(a, b promql.Matrix) promql.Matrix {
 // are too many.
 func (r *replay) read(ctx context.Context, f *family) (fits bool, err error) {
 	first, last := r.times.from-f.offset, r.times.to()-f.offset
-	q, err := r.e.queryable.Querier(first-f.spec.Span()+1, last)
+	set, err := r.e.selectSeries(ctx, true, first-f.spec.Span()+1, last, f.matchers)
 	if err != nil {
 		return false, err
 	}
-	defer q.Close()
-	set := q.Select(ctx, true, nil, f.matchers...)
+	defer set.Close()
 	n := r.times.n
 	row := make([]float64, n)
 	rows := map[*leaf]*vector{}
@@ -184,12 +182,9 @@ func (r *replay) read(ctx context.Context, f *family) (fits bool, err error) {
 	}
 	cells := 0
 	var samples window.Samples
-	var it chunkenc.Iterator
 	for set.Next() {
-		series := set.At()
-		ls := series.Labels()
-		it = series.Iterator(it)
-		floats, err := samples.Read(it)
+		ls := set.Labels()
+		floats, err := samples.Read(set.Iterator(first - f.spec.Span() + 1))
 		if err != nil {
 			return false, err
 		}

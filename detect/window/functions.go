@@ -62,6 +62,9 @@ func (f Function) Needs(length, tail int64) (sums, walk, ok bool) {
 	return false, false, f != None
 }
 
+// maxResets of a counter that are added up one by one for a rate.
+const maxResets = 4096
+
 // Value is the function of one window at the time t, to which the window was advanced.
 // The result has no value where ok is false. It is not certain where sure is false: then
 // sums have overflowed or cancelled, and the samples have to be asked. param is the
@@ -76,6 +79,9 @@ func (s *Series) Value(f Function, i int, t int64, param float64) (v float64, ok
 	case Rate, Increase, Delta:
 		if n == 0 {
 			return 0, false, true
+		}
+		if f != Delta && s.broken && len(s.resets) > maxResets {
+			return 0, false, false
 		}
 		return s.rate(w, t, s.spec.Windows[i].Length, n, f != Delta, f == Rate), true, true
 	case IRate, IDelta:
@@ -116,12 +122,19 @@ func (s *Series) points(w *edge) []Point {
 func (s *Series) rate(w *edge, t, length, n int64, counter, perSecond bool) float64 {
 	v := s.at.V - w.V
 	if counter {
-		for _, r := range s.resets[w.reset-s.resetBase:] {
-			v += r.before
+		resets := s.resets[w.reset-s.resetBase:]
+		if last := len(resets) - 1; last > 8 && !s.broken && math.Abs(s.at.V) < 1<<52 && math.Abs(w.V) < 1<<52 && exact(v) {
+			v += resets[last].sum - resets[0].sum + resets[0].before // whole numbers: in any order
+		} else {
+			for _, r := range resets {
+				v += r.before
+			}
 		}
 	}
 	return extrapolate(v, w.Point, s.at.T, t, length, n, counter, perSecond)
 }
+
+func exact(v float64) bool { _, ok := whole(v); return ok }
 
 // extrapolate extends an increase that was sampled from first to lastT to the whole
 // window, as PromQL defines it: up to a bit over the average step, and never below a

@@ -11,13 +11,16 @@ import (
 // replay of history needs. It can be read again for the next series, and keeps its room.
 type Samples struct {
 	points []Point
-	stale  []int64 // the times of stale markers
-	resets []int32 // the samples that are less than the one before
+	stale  []int64   // the times of stale markers
+	resets []int32   // the samples that are less than the one before
+	before []float64 // for each reset the sum of all values before it and earlier ones
+	broken bool      // these are not exact, as they are not of whole numbers
 }
 
 // Read takes all samples of a series. It is false when the series holds histograms.
-func (s *Samples) Read(it chunkenc.Iterator) (floats bool, err error) {
+func (s *Samples) Read(it Iterator) (floats bool, err error) {
 	s.points, s.stale, s.resets = s.points[:0], s.stale[:0], s.resets[:0]
+	s.before, s.broken = s.before[:0], false
 	var last float64
 	for k := it.Next(); k != chunkenc.ValNone; k = it.Next() {
 		if k != chunkenc.ValFloat {
@@ -29,7 +32,12 @@ func (s *Samples) Read(it chunkenc.Iterator) (floats bool, err error) {
 			continue
 		}
 		if len(s.points) > 0 && v < last {
-			s.resets = append(s.resets, int32(len(s.points)))
+			sum := last
+			if n := len(s.before); n > 0 {
+				sum += s.before[n-1]
+			}
+			s.broken = s.broken || !exact(last) || math.Abs(sum) >= 1<<52
+			s.resets, s.before = append(s.resets, int32(len(s.points))), append(s.before, sum)
 		}
 		s.points = append(s.points, Point{t, v})
 		last = v
@@ -105,8 +113,12 @@ func (s *Samples) Slide(f Function, length, from, step int64, param float64, out
 				for r0 < r1 && int(s.resets[r0]) <= lo {
 					r0++
 				}
-				for _, r := range s.resets[r0:r1] {
-					v += p[r-1].V
+				if r1-r0 > 8 && !s.broken && exact(v) && math.Abs(p[hi-1].V) < 1<<52 && math.Abs(p[lo].V) < 1<<52 {
+					v += s.before[r1-1] - s.before[r0] + p[s.resets[r0]-1].V
+				} else {
+					for _, r := range s.resets[r0:r1] {
+						v += p[r-1].V
+					}
 				}
 			}
 			out[k] = extrapolate(v, p[lo], p[hi-1].T, t, length, int64(hi-1-lo), f != Delta, f == Rate)

@@ -44,6 +44,7 @@ type Series struct {
 	seq       uint32  // how many samples there were; the first has number 1
 	rawT      int64   // time of the last sample, stale markers included
 	stale     bool    // it was a stale marker
+	broken    bool    // a reset was not of a whole number: sums of them are not exact
 	resets    []reset // oldest first
 	resetBase uint32  // how many were dropped before resets[0]
 	wins      []edge  // as in the spec
@@ -56,6 +57,7 @@ type Series struct {
 type reset struct {
 	seq    uint32  // the sample that is less than the one before
 	before float64 // that one
+	sum    float64 // of all such up to this one; exact as long as the series' broken is false
 }
 
 // edge is where a window begins: its first sample.
@@ -148,7 +150,14 @@ func (s *Series) Push(p Point) {
 // add moves the right edge on.
 func (s *Series) add(p Point, keep bool) {
 	if s.seq > 0 && p.V < s.at.V {
-		s.resets = append(s.resets, reset{s.seq + 1, s.at.V})
+		r := reset{seq: s.seq + 1, before: s.at.V, sum: s.at.V}
+		if n := len(s.resets); n > 0 {
+			r.sum += s.resets[n-1].sum
+		}
+		if _, ok := whole(s.at.V); !ok || math.Abs(r.sum) >= 1<<52 {
+			s.broken = true
+		}
+		s.resets = append(s.resets, r)
 	}
 	s.prev = s.at.Point
 	s.seq++
@@ -205,19 +214,29 @@ func (s *Series) forget(i int) {
 
 func (s *Series) short(i int) bool { return s.spec.Windows[i].Length <= s.spec.Tail }
 
+// Iterator goes through the samples of a series in order. A chunkenc.Iterator is one.
+type Iterator interface {
+	Next() chunkenc.ValueType
+	At() (t int64, v float64)
+	Err() error
+}
+
 // Load forgets everything and builds the state for time t from the stored samples of
 // (t - span, t]. It returns how many were read, and false when the series
 // holds histograms, which this package does not keep.
-func (s *Series) Load(it chunkenc.Iterator, t int64) (read int, floats bool, err error) {
+func (s *Series) Load(it Iterator, t int64) (read int, floats bool, err error) {
 	s.clear()
-	open := len(s.wins)
-	for k := it.Seek(t - s.spec.Span() + 1); k != chunkenc.ValNone; k = it.Next() {
+	open, first := len(s.wins), t-s.spec.Span()+1
+	for k := it.Next(); k != chunkenc.ValNone; k = it.Next() {
 		if k != chunkenc.ValFloat {
 			return read, false, it.Err()
 		}
 		at, v := it.At()
 		if at > t {
 			break
+		}
+		if at < first {
+			continue
 		}
 		read++
 		s.rawT, s.stale = at, value.IsStaleNaN(v)
@@ -324,20 +343,23 @@ func (s *Series) trim() {
 
 // Fill takes the next samples of a window that is longer than the tail, from its first
 // sample up to the time until. The scratch is reused and returned.
-func (s *Series) Fill(i int, it chunkenc.Iterator, until int64, scratch []byte) ([]byte, error) {
+func (s *Series) Fill(i int, it Iterator, until int64, scratch []byte) ([]byte, error) {
 	w := &s.wins[i]
 	if w.seq == 0 || s.short(i) {
 		return scratch, nil
 	}
 	at, last := w.place, min(until, s.at.T)
 	b := scratch[:0]
-	for k := it.Seek(w.T + 1); k != chunkenc.ValNone; k = it.Next() {
+	for k := it.Next(); k != chunkenc.ValNone; k = it.Next() {
 		if k != chunkenc.ValFloat {
 			return b, ErrLost
 		}
 		t, v := it.At()
 		if t > last {
 			break
+		}
+		if t <= w.T {
+			continue
 		}
 		if !value.IsStaleNaN(v) {
 			b = put(b, &at, Point{t, v})
@@ -358,6 +380,9 @@ func (s *Series) Wants(i int, until int64) bool {
 	return w.seq != 0 && !s.short(i) && w.T < until && w.seq < s.seq
 }
 
+// First is the time of a window's first sample.
+func (s *Series) First(i int) int64 { return s.wins[i].T }
+
 // Begins is the time of the oldest sample in any window, the latest time there is when
 // all are empty.
 func (s *Series) Begins() int64 {
@@ -372,7 +397,7 @@ func (s *Series) Begins() int64 {
 
 // Bytes is about how much memory the state takes, its labels included.
 func (s *Series) Bytes() int {
-	n := int(unsafe.Sizeof(*s)) + int(s.Labels.ByteSize()) + cap(s.resets)*16 + cap(s.wins)*int(unsafe.Sizeof(edge{})) + cap(s.tail)
+	n := int(unsafe.Sizeof(*s)) + int(s.Labels.ByteSize()) + cap(s.resets)*24 + cap(s.wins)*int(unsafe.Sizeof(edge{})) + cap(s.tail)
 	for i := range s.wins {
 		n += cap(s.wins[i].ahead)
 		if x := s.sum(i); x != nil {
