@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/schema"
 	"github.com/prometheus/prometheus/storage"
 
 	"github.com/evenkeel/evenkeel/detect/window"
@@ -20,10 +21,12 @@ type program struct {
 	tail  int64 // see window.Spec
 	nodes map[string]node
 	roots map[string]node // by expression
+
+	matchers map[string]*labels.Matcher
 }
 
 func newProgram(inner *Prometheus, tail int64) *program {
-	return &program{inner: inner, tail: tail, nodes: map[string]node{}, roots: map[string]node{}}
+	return &program{inner: inner, tail: tail, nodes: map[string]node{}, roots: map[string]node{}, matchers: map[string]*labels.Matcher{}}
 }
 
 // add compiles an expression. Every expression that parses has a node, even if it is the
@@ -100,8 +103,15 @@ func (p *program) selector(s *parser.VectorSelector) *leaf {
 	if s.Timestamp != nil || s.StartOrEnd != 0 || s.Anchored || s.Smoothed || s.OriginalOffsetExpr != nil || s.OriginalOffset < 0 {
 		return nil
 	}
-	l := &leaf{offset: s.OriginalOffset.Milliseconds(), matchers: s.LabelMatchers, keepName: true}
+	l := &leaf{offset: s.OriginalOffset.Milliseconds(), keepName: true}
 	for _, m := range s.LabelMatchers {
+		// A regular expression takes kilobytes: the same matcher is kept once.
+		if known := p.matchers[m.String()]; known != nil {
+			m = known
+		} else {
+			p.matchers[m.String()] = m
+		}
+		l.matchers = append(l.matchers, m)
 		if m.Name == labels.MetricName {
 			if m.Type != labels.MatchEqual || l.name != "" {
 				return nil
@@ -324,6 +334,40 @@ func (p *program) asked() []*leaf {
 		})
 	}
 	slices.SortFunc(out, func(a, b *leaf) int { return strings.Compare(a.text, b.text) })
+	return out
+}
+
+// grouped are the leaves that nobody asks but aggregations, which do not look at names.
+func (p *program) grouped() map[*leaf][]*aggregate {
+	out := map[*leaf][]*aggregate{}
+	others := map[*leaf]bool{}
+	seen := map[node]bool{}
+	visit := func(n node) {
+		if seen[n] {
+			return
+		}
+		seen[n] = true
+		if a, ok := n.(*aggregate); ok {
+			if l, ok := a.of.(*leaf); ok && (l.keepName || a.without || !slices.ContainsFunc(a.grouping, schema.IsMetadataLabel)) {
+				out[l] = append(out[l], a)
+				return
+			}
+		}
+		for _, c := range children(n) {
+			if l, ok := c.(*leaf); ok {
+				others[l] = true
+			}
+		}
+	}
+	for _, root := range p.roots {
+		if l, ok := root.(*leaf); ok {
+			others[l] = true
+		}
+		walk(root, visit)
+	}
+	for l := range others {
+		delete(out, l)
+	}
 	return out
 }
 

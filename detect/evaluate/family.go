@@ -29,7 +29,9 @@ type selection struct {
 	more []*labels.Matcher // what it asks beyond the family
 	rows []*tracked        // of a Live: its series, in the order of their labels
 	full *shape            // their labels
-	bare *shape            // the same without names
+	bare *shape            // the same without names, if somebody needs it
+	// needsBare is set when a leaf does.
+	needsBare bool
 }
 
 func (s *selection) matches(ls labels.Labels) bool {

@@ -101,20 +101,21 @@ type following struct {
 	wrong  error // why the family has no state
 	again  int64 // when to try again
 	series []*tracked
-	index  map[uint64][]*tracked
-	later  []arrival // not yet their time
-	next   int64     // the earliest of them
-	dirty  bool      // a series is
-	remake bool      // series came or went
-	until  []int64   // for each window, up to what time the samples that will leave are there
-	pulled int64     // of a long offset: up to what time samples were read
+	index  map[uint64]*tracked // by the hash of the labels
+	later  []arrival           // not yet their time
+	next   int64               // the earliest of them
+	dirty  bool                // a series is
+	remake bool                // series came or went
+	until  []int64             // for each window, up to what time the samples that will leave are there
+	pulled int64               // of a long offset: up to what time samples were read
 	bytes  int64
 	read   int64 // samples, by the last load
 }
 
 // tracked is one series of a family.
 type tracked struct {
-	*window.Series
+	window.Series
+	next *tracked // with the same hash
 	gone bool
 }
 
@@ -126,7 +127,14 @@ func (e *Incremental) Live(name string, exprs ...string) (*Live, error) {
 			return nil, fmt.Errorf("cannot follow %q: %w", expr, err)
 		}
 	}
-	l.families = arrange(l.prog.asked(), liveTail)
+	asked := l.prog.asked()
+	l.families = arrange(asked, liveTail)
+	grouped := l.prog.grouped()
+	for _, n := range asked {
+		// Who groups by labels other than the name does not need it dropped.
+		n.bare = !n.keepName && grouped[n] == nil
+		n.sel.needsBare = n.sel.needsBare || n.bare
+	}
 	for _, n := range l.prog.nodes {
 		if _, ok := n.(*engine); ok {
 			l.volatile = true
@@ -258,9 +266,9 @@ func (l *Live) value(n *leaf) (vector, error) {
 	if f.wrong != nil {
 		return vector{}, f.wrong
 	}
-	s := n.sel.bare
-	if n.keepName {
-		s = n.sel.full
+	s := n.sel.full
+	if n.bare {
+		s = n.sel.bare
 	}
 	out := sized(n.room, s, 1)
 	n.room = out.vals
@@ -428,7 +436,7 @@ func (f *family) take(a arrival) {
 }
 
 func (f *family) find(ls labels.Labels) *tracked {
-	for _, s := range f.live.index[ls.Hash()] {
+	for s := f.live.index[ls.Hash()]; s != nil; s = s.next {
 		if labels.Equal(s.Labels, ls) {
 			return s
 		}
@@ -437,15 +445,31 @@ func (f *family) find(ls labels.Labels) *tracked {
 }
 
 func (f *family) enter(s *window.Series) *tracked {
-	t := &tracked{Series: s}
+	t := &tracked{Series: *s}
 	if f.live.index == nil {
-		f.live.index = map[uint64][]*tracked{}
+		f.live.index = map[uint64]*tracked{}
 	}
 	h := s.Labels.Hash()
-	f.live.index[h] = append(f.live.index[h], t)
+	t.next, f.live.index[h] = f.live.index[h], t
 	f.live.series = append(f.live.series, t)
 	f.live.remake = true
 	return t
+}
+
+// leave takes a series out of the index.
+func (f *family) leave(s *tracked) {
+	h := s.Labels.Hash()
+	if first := f.live.index[h]; first == s && s.next == nil {
+		delete(f.live.index, h)
+	} else if first == s {
+		f.live.index[h] = s.next
+	} else {
+		for ; first != nil; first = first.next {
+			if first.next == s {
+				first.next = s.next
+			}
+		}
+	}
 }
 
 // remake lists the series of each selector in the order of their labels.
@@ -454,11 +478,15 @@ func (f *family) remake() {
 	slices.SortFunc(f.live.series, func(a, b *tracked) int { return labels.Compare(a.Labels, b.Labels) })
 	for _, sel := range f.sels {
 		sel.rows = sel.rows[:0]
-		var full, bare []labels.Labels
+		full := make([]labels.Labels, 0, len(sel.full.rows))
+		var bare []labels.Labels
 		for _, s := range f.live.series {
 			if sel.matches(s.Labels) {
 				sel.rows = append(sel.rows, s)
-				full, bare = append(full, s.Labels), append(bare, dropName(s.Labels))
+				full = append(full, s.Labels)
+				if sel.needsBare {
+					bare = append(bare, dropName(s.Labels))
+				}
 			}
 		}
 		sel.full, sel.bare = &shape{full}, &shape{bare}
@@ -484,11 +512,7 @@ func (l *Live) sweep(f *family, now int64) {
 	for _, s := range f.live.series {
 		if s.Dead(now) {
 			s.gone = true
-			h := s.Labels.Hash()
-			f.live.index[h] = slices.DeleteFunc(f.live.index[h], func(o *tracked) bool { return o == s })
-			if len(f.live.index[h]) == 0 {
-				delete(f.live.index, h)
-			}
+			f.leave(s)
 			continue
 		}
 		bytes += int64(s.Bytes())

@@ -95,6 +95,7 @@ type leaf struct {
 	family *family
 	sel    *selection
 	win    int
+	bare   bool // of a Live: the name has to be dropped
 }
 
 func (l *leaf) eval(e *env) (vector, error) { return e.leaf(l) }

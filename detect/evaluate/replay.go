@@ -27,8 +27,7 @@ func (e *Incremental) Ranges(ctx context.Context, exprs []string, from, to time.
 			return nil, fmt.Errorf("cannot evaluate %q: %w", expr, err)
 		}
 	}
-	r := &replay{e: e, prog: p, families: arrange(p.asked(), liveTail), out: make([]promql.Matrix, len(exprs)), exprs: exprs}
-	r.fuse()
+	r := &replay{e: e, prog: p, families: arrange(p.asked(), liveTail), fused: p.grouped(), out: make([]promql.Matrix, len(exprs)), exprs: exprs}
 	if err := r.run(ctx, s); err != nil {
 		return nil, err
 	}
@@ -64,38 +63,6 @@ type replay struct {
 type fusion struct {
 	rows rower
 	acc  [][]accumulator // a row
-}
-
-// fuse finds the leaves that nobody asks but aggregations.
-func (r *replay) fuse() {
-	r.fused = map[*leaf][]*aggregate{}
-	alone := map[*leaf]bool{}
-	seen := map[node]bool{}
-	for _, root := range r.prog.roots {
-		if l, ok := root.(*leaf); ok {
-			alone[l] = true
-		}
-		walk(root, func(n node) {
-			if seen[n] {
-				return
-			}
-			seen[n] = true
-			if a, ok := n.(*aggregate); ok {
-				if l, ok := a.of.(*leaf); ok {
-					r.fused[l] = append(r.fused[l], a)
-					return
-				}
-			}
-			for _, c := range children(n) {
-				if l, ok := c.(*leaf); ok {
-					alone[l] = true
-				}
-			}
-		})
-	}
-	for l := range alone {
-		delete(r.fused, l)
-	}
 }
 
 // run evaluates some steps, in two halves when they are too many to keep.

@@ -63,7 +63,7 @@ type reset struct {
 // edge is where a window begins: its first sample.
 type edge struct {
 	place
-	ahead []byte // the next samples to leave, when the window is longer than the tail
+	ahead string // the next samples to leave, when the window is longer than the tail
 	seq   uint32 // 0 when the window is empty
 	off   uint32 // where the next sample stands: in the tail (absolute), or in ahead
 	reset uint32 // the first reset behind the sample, counted from the first one ever
@@ -170,7 +170,7 @@ func (s *Series) add(p Point, keep bool) {
 		}
 		s.tail = put(s.tail, &s.at, p)
 	default:
-		s.at = place{Point: p, step: p.T - s.at.T}
+		s.at = place{Point: p, step: int32(p.T - s.at.T)}
 	}
 }
 
@@ -194,7 +194,7 @@ func (s *Series) makeRoom() {
 // open begins a window with the last sample.
 func (s *Series) open(i int) {
 	w := &s.wins[i]
-	w.place, w.seq, w.off, w.ahead = s.at, s.seq, s.tailBase+uint32(len(s.tail)), nil
+	w.place, w.seq, w.off, w.ahead = s.at, s.seq, s.tailBase+uint32(len(s.tail)), ""
 	w.reset = s.resetBase + uint32(len(s.resets))
 	s.forget(i)
 }
@@ -281,7 +281,7 @@ func (s *Series) Advance(i int, t int64, missing Missing) error {
 	short := s.short(i)
 	for w.T <= left {
 		if w.seq == s.seq {
-			w.seq, w.ahead = 0, nil
+			w.seq, w.ahead = 0, ""
 			s.forget(i)
 			return nil
 		}
@@ -365,12 +365,7 @@ func (s *Series) Fill(i int, it Iterator, until int64, scratch []byte) ([]byte, 
 			b = put(b, &at, Point{t, v})
 		}
 	}
-	if cap(w.ahead) >= len(b) && cap(w.ahead) <= len(b)+64 {
-		w.ahead = append(w.ahead[:0], b...)
-	} else {
-		w.ahead = slices.Clone(b)
-	}
-	w.off = 0
+	w.ahead, w.off = string(b), 0
 	return b, it.Err()
 }
 
@@ -399,7 +394,7 @@ func (s *Series) Begins() int64 {
 func (s *Series) Bytes() int {
 	n := int(unsafe.Sizeof(*s)) + int(s.Labels.ByteSize()) + cap(s.resets)*24 + cap(s.wins)*int(unsafe.Sizeof(edge{})) + cap(s.tail)
 	for i := range s.wins {
-		n += cap(s.wins[i].ahead)
+		n += len(s.wins[i].ahead)
 		if x := s.sum(i); x != nil {
 			n += x.bytes()
 		}

@@ -29,7 +29,7 @@ const (
 // place is where a reader or a writer stands: at a sample, and the step that led to it.
 type place struct {
 	Point
-	step int64 // milliseconds
+	step int32 // milliseconds; of longer ones the lowest bits
 }
 
 // whole returns a float as an integer that has the same bits as a float again.
@@ -47,7 +47,7 @@ func unzigzag(u uint64) int64 { return int64(u>>1) ^ -int64(u&1) }
 // put appends the sample after at, and moves at on to it.
 func put(b []byte, at *place, p Point) []byte {
 	step := p.T - at.T
-	turn := step - at.step
+	turn := step - int64(at.step)
 	var head uint64
 	if turn != 0 {
 		head = otherStep
@@ -65,24 +65,26 @@ func put(b []byte, at *place, p Point) []byte {
 	if !(ok1 && ok2) {
 		b = binary.AppendUvarint(b, bits.Reverse64(math.Float64bits(p.V)^math.Float64bits(at.V)))
 	}
-	at.Point, at.step = p, step
+	at.Point, at.step = p, int32(step)
 	return b
 }
 
 // next moves at on to the sample at b[off:] and returns the offset behind it. The stream
 // is our own and in memory, so it is not checked.
-func next(b []byte, off int, at *place) int {
+func next[B []byte | string](b B, off int, at *place) int {
 	u := uint64(b[off])
 	off++
 	if u >= 0x80 {
 		u, off = long(b, off-1)
 	}
+	step := int64(at.step)
 	if u&otherStep != 0 {
 		var turn uint64
 		turn, off = long(b, off)
-		at.step += unzigzag(turn)
+		step += unzigzag(turn)
+		at.step = int32(step)
 	}
-	at.T += at.step
+	at.T += step
 	if u&floatValue == 0 {
 		if d := u >> 2; d != 0 {
 			at.V = float64(int64(at.V) + unzigzag(d))
@@ -95,7 +97,13 @@ func next(b []byte, off int, at *place) int {
 	return off
 }
 
-func long(b []byte, off int) (uint64, int) {
-	u, n := binary.Uvarint(b[off:])
-	return u, off + n
+func long[B []byte | string](b B, off int) (u uint64, end int) {
+	for shift := uint(0); ; shift += 7 {
+		c := b[off]
+		off++
+		u |= uint64(c&0x7f) << shift
+		if c < 0x80 {
+			return u, off
+		}
+	}
 }
