@@ -4,6 +4,7 @@ package bench
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -49,26 +50,34 @@ func measure(f func() error) (float64, error) {
 }
 
 // ours measures one of our own parts, with a profile if wanted.
-func (b *bench) ours(name string, f func() error) (float64, error) {
+func (b *bench) ours(name string, f func() error) (cpu float64, err error) {
+	return measure(func() error { return b.profiled(name, f) })
+}
+
+// profiled runs f, with a profile if wanted.
+func (b *bench) profiled(name string, f func() error) error {
 	if b.Profile == "" {
-		return measure(f)
+		return f()
 	}
-	b.profiles++
-	if err := os.MkdirAll(b.Profile, 0o755); err != nil {
-		return 0, err
-	}
-	out, err := os.Create(filepath.Join(b.Profile, fmt.Sprintf("%s-%03d.pprof", name, b.profiles)))
+	out, err := b.profile(name)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer out.Close()
-	return measure(func() error {
-		if err := pprof.StartCPUProfile(out); err != nil {
-			return err
-		}
-		defer pprof.StopCPUProfile()
-		return f()
-	})
+	if err := pprof.StartCPUProfile(out); err != nil {
+		return err
+	}
+	defer pprof.StopCPUProfile()
+	return f()
+}
+
+// profile makes the file of one.
+func (b *bench) profile(name string) (*os.File, error) {
+	b.profiles++
+	if err := os.MkdirAll(b.Profile, 0o755); err != nil {
+		return nil, err
+	}
+	return os.Create(filepath.Join(b.Profile, fmt.Sprintf("%s-%03d.pprof", name, b.profiles)))
 }
 
 // heap is what is in use after everything else was collected.
@@ -78,4 +87,16 @@ func heap() float64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return float64(m.HeapAlloc)
+}
+
+// heapProfile writes what is in use, if wanted.
+func (b *bench) heapProfile(name string) error {
+	if b.Profile == "" {
+		return nil
+	}
+	out, err := b.profile(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(pprof.WriteHeapProfile(out), out.Close())
 }

@@ -171,40 +171,46 @@ func (t *ticking) pair(ctx context.Context, warm bool) error {
 	// Ours: every tick. The three subjects see the same samples, one after the other.
 	var feed, eight, two, long, short float64
 	var times []time.Time
-	for range t.Ticks {
-		samples, err := t.step(ctx)
-		if err != nil {
-			return err
+	err := t.profiled("ticks", func() error {
+		for range t.Ticks {
+			samples, err := t.step(ctx)
+			if err != nil {
+				return err
+			}
+			times = append(times, t.at)
+			// Not with measure: a tick is too short for a collection before each.
+			a := self()
+			if err := t.live.append(ctx, t.main.feed, samples, false); err != nil {
+				return err
+			}
+			b := self()
+			if err := t.main.ask(ctx, t.ratios, t.at, t.got); err != nil {
+				return err
+			}
+			c := self()
+			if err := t.main.ask(ctx, t.alerts, t.at, alerts); err != nil {
+				return err
+			}
+			d := self()
+			feed, eight, two = feed+b-a, eight+c-b, two+d-c
+			a = self()
+			if err := errors.Join(t.live.append(ctx, t.long.feed, samples, false), t.long.ask(ctx, longest, t.at, one)); err != nil {
+				return err
+			}
+			b = self()
+			if err := errors.Join(t.live.append(ctx, t.short.feed, samples, false), t.short.ask(ctx, shortest, t.at, one)); err != nil {
+				return err
+			}
+			c = self()
+			long, short = long+b-a, short+c-b
+			if err := t.record(ctx); err != nil {
+				return err
+			}
 		}
-		times = append(times, t.at)
-		// Not with measure: a tick is too short for a collection before each.
-		a := self()
-		if err := t.live.append(ctx, t.main.feed, samples, false); err != nil {
-			return err
-		}
-		b := self()
-		if err := t.main.ask(ctx, t.ratios, t.at, t.got); err != nil {
-			return err
-		}
-		c := self()
-		if err := t.main.ask(ctx, t.alerts, t.at, alerts); err != nil {
-			return err
-		}
-		d := self()
-		feed, eight, two = feed+b-a, eight+c-b, two+d-c
-		a = self()
-		if err := errors.Join(t.live.append(ctx, t.long.feed, samples, false), t.long.ask(ctx, longest, t.at, one)); err != nil {
-			return err
-		}
-		b = self()
-		if err := errors.Join(t.live.append(ctx, t.short.feed, samples, false), t.short.ask(ctx, shortest, t.at, one)); err != nil {
-			return err
-		}
-		c = self()
-		long, short = long+b-a, short+c-b
-		if err := t.record(ctx); err != nil {
-			return err
-		}
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	per := objectives * float64(t.Ticks)
 	feed, eight, two, long, short = feed/per, eight/per, two/per, long/per, short/per
