@@ -22,9 +22,12 @@ import (
 	"github.com/evenkeel/evenkeel/detect/evaluate"
 )
 
+// generation goes up when Data makes other samples: what was kept is then made anew.
+const generation = 1
+
 // kept returns a folder of the cache, which make fills when it is not there.
 func (b *bench) kept(name string, fill func(dir string) error) (string, error) {
-	dir := filepath.Join(b.Cache, fmt.Sprintf("%s-%d-services-%d-days", name, b.Services, b.Days))
+	dir := filepath.Join(b.Cache, fmt.Sprintf("%s-%d-%d-services-%d-days", name, generation, b.Services, b.Days))
 	if _, err := os.Stat(dir); err == nil {
 		return dir, nil
 	}
