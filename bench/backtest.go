@@ -113,6 +113,9 @@ func (b *bench) backtest(ctx context.Context) (err error) {
 	samples := float64(4 * b.Days * int(24*time.Hour/Scrape))
 	ratios := float64(steps * len(Windows))
 	b.Text("That is %s samples and %s ratios a CPU second. At this rate all %d objectives take %s.", number(samples/median(vsEngine.Ours)), number(ratios/median(vsEngine.Ours)), b.Services, seconds(median(vsEngine.Ours)*float64(b.Services)))
+	if floor := samples * b.decode; floor > 0 {
+		b.Text("What is left: decoding these samples, and nothing else, takes %s, %s of it. The rest is %s for each of the %s rates that are extrapolated and summed.", seconds(floor), percent(floor/median(vsEngine.Ours)), seconds((median(vsEngine.Ours)-floor)/(6*ratios)), thousands(6*int(ratios)))
+	}
 	m, _, _ := vsEngine.Ratio()
 	b.Goal("replay by range queries on promql.Engine, times ours", m, false, 900, "")
 	if vm != nil {

@@ -64,6 +64,7 @@ type bench struct {
 	*Report
 	dir      string // removed at the end
 	profiles int
+	decode   float64 // seconds that a sample takes to decode, once the row about ticks has measured it
 }
 
 // row is one part of the report.

@@ -49,7 +49,6 @@ type ticking struct {
 	cut                           map[bool]map[time.Duration]*Difference // what the short cut gets wrong, by kind of traffic
 	viWindow                      map[time.Duration]*Difference
 	examples                      [][]string
-	decode                        float64 // seconds a sample, see limit
 }
 
 // ticks is the cost of keeping objectives evaluated, beside the ways that there are.

@@ -125,7 +125,7 @@ func (b *bench) write(ctx context.Context) error {
 		}
 	}
 	b.Section("Remote write")
-	b.Text("Remote write 1.0, %s series, %d samples a request, both with their write-ahead log. Samples a CPU second, of the whole process: ours %s, Prometheus %s; ours takes %s as many.", thousands(writeSeries), writePerPush, number(1/median(p.Ours)), number(1/median(p.Theirs)), p.times())
+	b.Text("Remote write 1.0, %s series, %d samples a request, both with their write-ahead log. Samples a CPU second, of the whole process: ours %s, Prometheus %s: %s.", thousands(writeSeries), writePerPush, number(1/median(p.Ours)), number(1/median(p.Theirs)), p.times())
 	return nil
 }
 
