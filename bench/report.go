@@ -31,9 +31,9 @@ func (r *Report) Goal(what string, got float64, atMost bool, limit float64, unit
 	r.goals = append(r.goals, goal{what, word + " " + number(limit) + unit, number(got) + unit, met})
 }
 
-// Missed records a goal that could not be measured, and why.
+// Missed records a goal that was not reached or could not be measured, and why.
 func (r *Report) Missed(what, why string) {
-	r.goals = append(r.goals, goal{what, "", "not measured: " + why, false})
+	r.goals = append(r.goals, goal{what, "", why, false})
 }
 
 // Unmet is how many goals are not met.
@@ -48,7 +48,7 @@ func (r *Report) Unmet() int {
 }
 
 // Section begins a part of the report.
-func (r *Report) Section(title string) { fmt.Fprintf(&r.body, "\n## %s\n\n", title) }
+func (r *Report) Section(title string) { fmt.Fprintf(&r.body, "## %s\n\n", title) }
 
 // Text adds a paragraph.
 func (r *Report) Text(format string, args ...any) { fmt.Fprintf(&r.body, format+"\n\n", args...) }
@@ -87,6 +87,7 @@ func (r *Report) Write(w io.Writer) error {
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", g.what, g.want, g.got, met)
 	}
+	b.WriteString("\n")
 	b.WriteString(strings.TrimRight(r.body.String(), "\n") + "\n")
 	_, err := io.WriteString(w, b.String())
 	return err
