@@ -27,6 +27,7 @@ levels: [{name: new}, {name: old, alone: high, approve: high}]
 	}
 	var want declare.Settings
 	want.ExternalURL, want.Evaluation.Interval = "https://keel.example.org", time.Second
+	want.Evaluation.Spacing = time.Second
 	want.Metrics.Retention, want.Metrics.RetentionSize = 7*24*time.Hour, 10<<30
 	want.Limits = declare.Limits{BodyBytes: 512 << 20, SamplesPerWrite: 10, LabelsPerSeries: 11, LabelNameBytes: 12, LabelValueBytes: 13, ActiveSeries: 14, Future: time.Minute}
 	want.Host.Disabled, want.Host.Interval, want.OTLP.GRPC = true, 5*time.Second, "off"
