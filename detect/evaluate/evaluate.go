@@ -41,6 +41,9 @@ type Options struct {
 	// Oldest is the time in Unix milliseconds of the oldest sample in the store, when the
 	// store deletes what is old; may be nil.
 	Oldest func() int64
+	// OutOfOrder is how much older than the newest sample one may be for the store to take
+	// it.
+	OutOfOrder time.Duration
 	// CheckEvery compares one evaluation in so many with the inner engine's; 0 never does.
 	CheckEvery int
 }

@@ -21,6 +21,7 @@ type family struct {
 	sels     []*selection
 	leaves   []*leaf
 	owner    *Live     // nil in a replay
+	resumed  bool      // a snapshot was tried
 	live     following // under the lock of its owner
 }
 

@@ -56,8 +56,8 @@ func newFeed() *feed {
 	return &feed{refs: map[storage.SeriesRef]*entry{}, names: map[string]*followers{}}
 }
 
-// key is the label by which a family is found.
-func (f *family) key() (labels.Label, bool) {
+// anchor is the label by which a family is found.
+func (f *family) anchor() (labels.Label, bool) {
 	for _, m := range f.matchers {
 		if m.Type == labels.MatchEqual && m.Name != labels.MetricName && m.Value != "" {
 			return labels.Label{Name: m.Name, Value: m.Value}, true
@@ -74,7 +74,7 @@ func (f *feed) follow(w *family) {
 		n = &followers{by: map[labels.Label][]*family{}}
 		f.names[w.name] = n
 	}
-	if k, ok := w.key(); ok {
+	if k, ok := w.anchor(); ok {
 		n.by[k] = append(n.by[k], w)
 	} else {
 		n.rest = append(n.rest, w)
@@ -91,7 +91,7 @@ func (f *feed) leave(l *Live) {
 		if n == nil {
 			continue
 		}
-		if k, ok := w.key(); ok {
+		if k, ok := w.anchor(); ok {
 			n.by[k] = slices.DeleteFunc(n.by[k], of)
 			if len(n.by[k]) == 0 {
 				delete(n.by, k)

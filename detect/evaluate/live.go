@@ -52,7 +52,8 @@ type Incremental struct {
 
 	mu    sync.Mutex
 	lives map[*Live]bool
-	check time.Time // when the next comparison may be made
+	check time.Time          // when the next comparison may be made
+	kept  map[string]section // by the key of the family
 }
 
 var _ Engine = (*Incremental)(nil)
@@ -98,6 +99,7 @@ type Live struct {
 // following is what a Live keeps of a family.
 type following struct {
 	loaded bool
+	at     int64 // the time the windows stand at
 	wrong  error // why the family has no state
 	again  int64 // when to try again
 	series []*tracked
@@ -323,6 +325,11 @@ func (l *Live) advance(ctx context.Context, t int64) (changed bool, err error) {
 			if err := l.load(ctx, f, now); err != nil {
 				return changed, err
 			}
+			if f.live.dirty {
+				if err := l.mend(ctx, f, now); err != nil {
+					return changed, err
+				}
+			}
 			continue
 		}
 		if f.offset > queued && now > f.live.pulled {
@@ -336,7 +343,7 @@ func (l *Live) advance(ctx context.Context, t int64) (changed bool, err error) {
 			f.takeIn(now)
 		}
 		if f.live.wrong == nil && (took || t != before) {
-			if err := l.slide(ctx, f, before-f.offset, now); err != nil {
+			if err := l.slide(ctx, f, now); err != nil {
 				return changed, err
 			}
 		}
@@ -533,6 +540,53 @@ func (l *Live) load(ctx context.Context, f *family, now int64) error {
 	start := time.Now()
 	l.release(f)
 	f.live.wrong = nil
+	resumed, err := l.resume(ctx, f, now)
+	if err == nil && !resumed {
+		err = l.build(ctx, f, now)
+	}
+	if err != nil {
+		l.release(f)
+		return err
+	}
+	if f.live.wrong != nil {
+		return nil
+	}
+	var bytes int64
+	for _, s := range f.live.series {
+		bytes += int64(s.Bytes())
+	}
+	if resumed && bytes > l.e.opts.StateLimit-l.e.used.Load() {
+		l.noRoom(f, now)
+		return nil
+	}
+	f.live.loaded, f.live.pulled, f.live.bytes = true, now, bytes
+	l.e.used.Add(bytes)
+	for i := range f.live.until {
+		f.live.until[i] = never
+	}
+	f.remake()
+	if resumed {
+		if err := l.slide(ctx, f, now); err != nil {
+			l.release(f)
+			return err
+		}
+	}
+	// Whatever came in so far is in the store; what is newer than now waits.
+	if f.offset <= queued {
+		if err := l.pull(ctx, f, now, math.MaxInt64/2); err != nil {
+			l.release(f)
+			return err
+		}
+	}
+	l.e.metrics.loaded.Add(float64(f.live.read))
+	if took := time.Since(start); took > time.Second {
+		l.e.opts.Logger.Info("windows are loaded", "of", l.name, "series", f.String(), "count", len(f.live.series), "samples", f.live.read, "took", took.Round(time.Millisecond))
+	}
+	return nil
+}
+
+// build reads all samples of a family's windows.
+func (l *Live) build(ctx context.Context, f *family, now int64) error {
 	set, err := l.e.selectSeries(ctx, false, now-f.spec.Span()+1, now, f.matchers)
 	if err != nil {
 		return err
@@ -557,41 +611,25 @@ func (l *Live) load(ctx context.Context, f *family, now int64) error {
 		}
 		f.enter(s)
 		if bytes += int64(s.Bytes()); bytes > room {
-			l.release(f)
-			f.live.wrong, f.live.again = errLimit, now+f.offset+600_000
-			l.e.tooMuch(l, f)
+			l.noRoom(f, now)
 			return nil
 		}
 	}
-	if err := set.Err(); err != nil {
-		l.release(f)
-		return err
-	}
-	f.live.loaded, f.live.pulled, f.live.bytes = true, now, bytes
-	l.e.used.Add(bytes)
-	for i := range f.live.until {
-		f.live.until[i] = never
-	}
-	f.remake()
-	// Whatever came in so far is in the store; what is newer than now waits.
-	if f.offset <= queued {
-		if err := l.pull(ctx, f, now, math.MaxInt64/2); err != nil {
-			l.release(f)
-			return err
-		}
-	}
-	l.e.metrics.loaded.Add(float64(f.live.read))
-	if took := time.Since(start); took > time.Second {
-		l.e.opts.Logger.Info("windows are loaded", "of", l.name, "series", f.String(), "count", len(f.live.series), "samples", f.live.read, "took", took.Round(time.Millisecond))
-	}
-	return nil
+	f.live.at = now
+	return set.Err()
+}
+
+func (l *Live) noRoom(f *family, now int64) {
+	l.release(f)
+	f.live.wrong, f.live.again = errLimit, now+f.offset+600_000
+	l.e.tooMuch(l, f)
 }
 
 // slide moves the left sides of the windows on.
-func (l *Live) slide(ctx context.Context, f *family, before, now int64) error {
+func (l *Live) slide(ctx context.Context, f *family, now int64) error {
 	for i, w := range f.spec.Windows {
 		if w.Length > f.spec.Tail && now-w.Length > f.live.until[i]-horizon/8 {
-			if err := l.ahead(ctx, f, i, before, now); err != nil {
+			if err := l.ahead(ctx, f, i, f.live.at, now); err != nil {
 				return err
 			}
 		}
@@ -607,6 +645,7 @@ func (l *Live) slide(ctx context.Context, f *family, before, now int64) error {
 			}
 		}
 	}
+	f.live.at = now
 	return nil
 }
 

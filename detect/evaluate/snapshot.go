@@ -1,0 +1,308 @@
+package evaluate
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"math"
+
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/tsdb/chunkenc"
+
+	"github.com/evenkeel/evenkeel/detect/window"
+)
+
+// A snapshot is a line, and for each family a section: its length as a varint, its bytes,
+// and their CRC-32C. It holds no samples but the ones windows begin with; Resume holds it
+// against the store.
+const (
+	snapshotHead = "evenkeel windows 1\n"
+	maxSection   = 1 << 30
+	maxResume    = 24 * 3600_000 // how old, in milliseconds, a section may be
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// section is what a snapshot says of one family.
+type section struct {
+	at    int64 // the time the windows stand at
+	late  int64 // samples up to this time were all there
+	bytes []byte
+}
+
+// Snapshot writes all windows, so that Restore need not read all samples again.
+func (e *Incremental) Snapshot(w io.Writer) error {
+	e.mu.Lock()
+	e.kept = nil
+	lives := make([]*Live, 0, len(e.lives))
+	for l := range e.lives {
+		lives = append(lives, l)
+	}
+	e.mu.Unlock()
+	out := bufio.NewWriterSize(w, 1<<16)
+	out.WriteString(snapshotHead)
+	var b []byte
+	for _, l := range lives {
+		l.mu.Lock()
+		for _, f := range l.families {
+			if b = f.snapshot(b[:0], e.opts.OutOfOrder.Milliseconds()); len(b) > 0 {
+				out.Write(binary.AppendUvarint(nil, uint64(len(b))))
+				out.Write(b)
+				out.Write(binary.BigEndian.AppendUint32(nil, crc32.Checksum(b, castagnoli)))
+			}
+		}
+		l.mu.Unlock()
+	}
+	return out.Flush()
+}
+
+// key says what a family is, windows included.
+func (f *family) key() string {
+	return fmt.Sprintf("%s %d %+v", f, f.offset, f.spec)
+}
+
+// snapshot appends a section's bytes: nothing when the family cannot be resumed.
+func (f *family) snapshot(b []byte, outOfOrder int64) []byte {
+	late := int64(math.MinInt64 / 2)
+	for _, s := range f.live.series {
+		late = max(late, s.LastT())
+	}
+	late = min(late, f.live.at) - outOfOrder
+	by := f.spec.Keeps(f.live.at, late)
+	if !f.live.loaded || f.live.wrong != nil || f.live.dirty || by < 0 || len(f.live.series) == 0 {
+		return b
+	}
+	b = text(b, f.key())
+	b = binary.AppendVarint(b, f.live.at)
+	b = binary.AppendVarint(b, late)
+	b = append(b, byte(by))
+	b = binary.AppendUvarint(b, uint64(len(f.live.series)))
+	symbols := map[string]uint64{}
+	symbol := func(s string) {
+		n, known := symbols[s]
+		if known {
+			b = binary.AppendUvarint(b, n)
+			return
+		}
+		symbols[s] = uint64(len(symbols)) + 1
+		b = text(append(b, 0), s)
+	}
+	for _, s := range f.live.series {
+		b = binary.AppendUvarint(b, uint64(s.Labels.Len()))
+		s.Labels.Range(func(l labels.Label) { symbol(l.Name); symbol(l.Value) })
+		b = s.Append(b, by, f.live.at)
+	}
+	return b
+}
+
+func text(b []byte, s string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(s))), s...)
+}
+
+var errSnapshot = errors.New("it ends too early or its checksum is wrong")
+
+// Restore reads what Snapshot wrote. Lives that begin to follow the same series use it
+// when they are asked first. After an error, what came before it is used.
+func (e *Incremental) Restore(r io.Reader) error {
+	in := bufio.NewReaderSize(r, 1<<16)
+	head := make([]byte, len(snapshotHead))
+	if _, err := io.ReadFull(in, head); err != nil || string(head) != snapshotHead {
+		return fmt.Errorf("cannot read the snapshot of windows: expected it to begin with %q, found %q", snapshotHead, head)
+	}
+	kept := map[string]section{}
+	defer func() {
+		e.mu.Lock()
+		e.kept = kept
+		e.mu.Unlock()
+	}()
+	for n := 0; ; n++ {
+		err := readSection(in, kept)
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("cannot read section %d of the snapshot of windows: %w", n+1, err)
+		}
+	}
+}
+
+func readSection(in *bufio.Reader, kept map[string]section) error {
+	n, err := binary.ReadUvarint(in)
+	if err == io.EOF {
+		return err
+	}
+	if err != nil || n > maxSection {
+		return errSnapshot
+	}
+	var b bytes.Buffer // grows with what is there, not with what is claimed
+	if m, err := io.CopyN(&b, in, int64(n)+4); err != nil || m != int64(n)+4 {
+		return errSnapshot
+	}
+	all := b.Bytes()
+	body := all[:n]
+	if crc32.Checksum(body, castagnoli) != binary.BigEndian.Uint32(all[n:]) {
+		return errSnapshot
+	}
+	d := decoder{b: body}
+	key := d.text()
+	s := section{at: d.int(), late: d.int()}
+	if d.bad {
+		return errSnapshot
+	}
+	s.bytes = d.b
+	kept[key] = s
+	return nil
+}
+
+// decoder reads numbers and texts; after a mistake, zeros.
+type decoder struct {
+	b   []byte
+	bad bool
+}
+
+func (d *decoder) uint() uint64 {
+	v, n := binary.Uvarint(d.b)
+	if n <= 0 {
+		d.bad, d.b = true, nil
+		return 0
+	}
+	d.b = d.b[n:]
+	return v
+}
+
+func (d *decoder) int() int64 {
+	v, n := binary.Varint(d.b)
+	if n <= 0 {
+		d.bad, d.b = true, nil
+		return 0
+	}
+	d.b = d.b[n:]
+	return v
+}
+
+func (d *decoder) text() string {
+	n := d.uint()
+	if n > uint64(len(d.b)) {
+		d.bad, d.b = true, nil
+		return ""
+	}
+	s := string(d.b[:n])
+	d.b = d.b[n:]
+	return s
+}
+
+// resume builds a family from a snapshot and the samples since. It is false when there is
+// none that fits.
+func (l *Live) resume(ctx context.Context, f *family, now int64) (bool, error) {
+	if f.resumed {
+		return false, nil
+	}
+	f.resumed = true
+	l.e.mu.Lock()
+	kept, ok := l.e.kept[f.key()]
+	l.e.mu.Unlock()
+	if !ok || kept.at > now || kept.at < now-maxResume {
+		return false, nil
+	}
+	late := min(kept.late, kept.at-l.e.opts.OutOfOrder.Milliseconds())
+	d := decoder{b: kept.bytes}
+	by := int(d.uint())
+	if by < 0 || by >= len(f.spec.Windows) || by < f.spec.Keeps(kept.at, late) || f.spec.Keeps(kept.at, late) < 0 {
+		return false, nil
+	}
+	if err := f.decode(&d, by, kept.at); err != nil {
+		l.e.opts.Logger.Warn("cannot use the snapshot of windows: they are built from the samples", "of", l.name, "series", f.String(), "error", err)
+		l.release(f)
+		return false, nil
+	}
+	first := kept.at - f.spec.Windows[by].Length + 1
+	set, err := l.e.selectSeries(ctx, false, first, now, f.matchers)
+	if err != nil {
+		return false, err
+	}
+	defer set.Close()
+	seen := make(map[*tracked]bool, len(f.live.series))
+	for set.Next() {
+		s := f.find(set.Labels())
+		if s != nil {
+			seen[s] = true
+			n, err := s.Resume(set.Iterator(first), by, kept.at, now)
+			f.live.read += int64(n)
+			if errors.Is(err, window.ErrChanged) {
+				s.Dirty, f.live.dirty = true, true
+			} else if err != nil {
+				return false, err
+			}
+			continue
+		}
+		s = f.enter(window.New(&f.spec, set.Labels().Copy()))
+		seen[s] = true
+		n, floats, err := s.Load(set.Iterator(first), now)
+		f.live.read += int64(n)
+		if err != nil {
+			return false, err
+		}
+		if !floats {
+			l.release(f)
+			return false, nil
+		}
+	}
+	if err := set.Err(); err != nil {
+		return false, err
+	}
+	for _, s := range f.live.series {
+		if seen[s] {
+			continue
+		}
+		if _, err := s.Resume(chunkenc.NewNopIterator(), by, kept.at, now); err != nil {
+			s.Dirty, f.live.dirty = true, true
+		}
+	}
+	f.live.at = kept.at
+	return true, nil
+}
+
+// decode makes the series of a section.
+func (f *family) decode(d *decoder, by int, at int64) error {
+	n := d.uint()
+	var symbols []string
+	symbol := func() string {
+		k := d.uint()
+		if k == 0 {
+			symbols = append(symbols, d.text())
+			k = uint64(len(symbols))
+		}
+		if k > uint64(len(symbols)) {
+			d.bad = true
+			return ""
+		}
+		return symbols[k-1]
+	}
+	var b labels.ScratchBuilder
+	for range n {
+		b.Reset()
+		count := d.uint()
+		for range count {
+			name := symbol()
+			b.Add(name, symbol())
+			if d.bad {
+				return errSnapshot
+			}
+		}
+		s := window.New(&f.spec, b.Labels())
+		rest, err := s.Read(d.b, by, at)
+		if err != nil {
+			return err
+		}
+		if d.b = rest; d.bad {
+			return errSnapshot
+		}
+		f.enter(s)
+	}
+	return nil
+}
