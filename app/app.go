@@ -124,8 +124,12 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	}
 	a.onClose("metrics", a.metrics.Close)
 	a.engine = evaluate.New(evaluate.Options{
-		Queryable: a.metrics, Logger: o.Logger.With("room", "detect"), Registerer: a.reg, Oldest: a.metrics.Oldest, CheckEvery: 1000,
+		Queryable: a.metrics, Logger: o.Logger.With("room", "detect"), Registerer: a.reg, Oldest: a.metrics.Oldest,
+		OutOfOrder: w.Settings.Metrics.OutOfOrder, CheckEvery: 1000,
 	})
+	a.restoreWindows()
+	a.onClose("windows", a.saveWindows)
+	a.part("windows", a.keepWindows)
 	a.metrics.Follow(a.engine.Follow)
 	if err := a.connect(ctx); err != nil {
 		return nil, err

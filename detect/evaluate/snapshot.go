@@ -215,12 +215,15 @@ func (l *Live) resume(ctx context.Context, f *family, now int64) (bool, error) {
 	if by < 0 || by >= len(f.spec.Windows) || by < f.spec.Keeps(kept.at, late) || f.spec.Keeps(kept.at, late) < 0 {
 		return false, nil
 	}
+	first := kept.at - f.spec.Windows[by].Length + 1
+	if now-first > f.spec.Span()/2 {
+		return false, nil // it would not be much cheaper
+	}
 	if err := f.decode(&d, by, kept.at); err != nil {
 		l.e.opts.Logger.Warn("cannot use the snapshot of windows: they are built from the samples", "of", l.name, "series", f.String(), "error", err)
 		l.release(f)
 		return false, nil
 	}
-	first := kept.at - f.spec.Windows[by].Length + 1
 	set, err := l.e.selectSeries(ctx, false, first, now, f.matchers)
 	if err != nil {
 		return false, err
