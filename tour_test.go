@@ -28,7 +28,7 @@ var tour = []string{
 	"detect",
 	"detect/window",
 	"detect/evaluate",
-	"detect/finding detect/objective",
+	"detect/finding detect/history detect/objective",
 	"detect/rule",
 	"respond",
 	"respond/alert respond/incident respond/suspect",
