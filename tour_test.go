@@ -29,7 +29,7 @@ var tour = []string{
 	"detect/window",
 	"detect/evaluate",
 	"detect/finding detect/history detect/objective",
-	"detect/rule",
+	"detect/backtest detect/rule",
 	"respond",
 	"respond/alert respond/incident respond/suspect",
 	"act",

@@ -88,6 +88,22 @@ func Compile(o *declare.Objective, t Target) []rulefmt.RuleGroup {
 	return append(groups, main)
 }
 
+// Groups compiles all objectives of a workspace, and says until when they hold: zero
+// for ever.
+func Groups(w *declare.Workspace, now time.Time) (groups []rulefmt.RuleGroup, until time.Time) {
+	for _, o := range w.Objectives {
+		t := Target{Interval: w.Settings.Evaluation.Interval, Spacing: w.Settings.Evaluation.Spacing, Now: now}
+		if s := w.Service(o.Service); s != nil {
+			t.Team = s.Owner
+		}
+		groups = append(groups, Compile(o, t)...)
+		if u := Until(o, now); !u.IsZero() && (until.IsZero() || u.Before(until)) {
+			until = u
+		}
+	}
+	return groups, until
+}
+
 // with returns labels and some more, as name, value, …
 func with(labels map[string]string, more ...string) map[string]string {
 	out := maps.Clone(labels)

@@ -115,17 +115,7 @@ func (r *Runner) apply(ctx context.Context, now time.Time) error {
 		names = append(names, rf.Path)
 	}
 	var objectives rulefmt.RuleGroups
-	r.renew = time.Time{}
-	for _, o := range w.Objectives {
-		t := objective.Target{Interval: w.Settings.Evaluation.Interval, Spacing: w.Settings.Evaluation.Spacing, Now: now}
-		if s := w.Service(o.Service); s != nil {
-			t.Team = s.Owner
-		}
-		objectives.Groups = append(objectives.Groups, objective.Compile(o, t)...)
-		if until := objective.Until(o, now); !until.IsZero() && (r.renew.IsZero() || until.Before(r.renew)) {
-			r.renew = until
-		}
-	}
+	objectives.Groups, r.renew = objective.Groups(w, now)
 	files["objectives"] = &objectives
 	names = append(names, "objectives")
 	r.files = files
