@@ -108,7 +108,7 @@ func (s *server) serve(rt route) http.Handler {
 			s.answer(w, r, nil, &act.DeniedError{Why: "only an administrator may do this"})
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		r.Body = http.MaxBytesReader(w, r.Body, max(maxBody, rt.body))
 		out, err := rt.run(c)
 		if err == nil && rt.media != "" {
 			return // written by the handler

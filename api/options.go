@@ -12,6 +12,7 @@ import (
 	"github.com/evenkeel/evenkeel/act/account"
 	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/detect"
+	"github.com/evenkeel/evenkeel/detect/backtest"
 	"github.com/evenkeel/evenkeel/journal"
 	"github.com/evenkeel/evenkeel/learn"
 	"github.com/evenkeel/evenkeel/respond"
@@ -38,6 +39,9 @@ type Options struct {
 
 	// Query answers an instant query, as evaluate.Engine does.
 	Query func(ctx context.Context, expr string, at time.Time) (promql.Vector, error)
+	// Replay says what rules would have done: it fills in the history and the incidents.
+	// Optional: without it there is no backtest.
+	Replay func(ctx context.Context, o backtest.Options) (*backtest.Result, error)
 	// URL makes a link to a path of the pages. Optional: the path alone.
 	URL func(path string) string
 	// Stores reports on what keeps the data. Optional.

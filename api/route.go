@@ -19,6 +19,7 @@ type route struct {
 	media   string       // content type of an answer that the handler writes itself
 	status  int
 	admin   bool
+	body    int64 // bytes that a body may have, where that is more than maxBody
 	run     func(c *call) (any, error)
 }
 
@@ -66,6 +67,12 @@ func raw[Q any](path, summary, media string, fn func(*call, Q) error) route {
 func remove[Q any](path, summary string, fn func(*call, Q) (none, error)) route {
 	r := get(path, summary, fn)
 	r.method, r.status, r.out = http.MethodDelete, http.StatusNoContent, nil
+	return r
+}
+
+// withFiles lets a body be as large as a workspace.
+func withFiles(r route) route {
+	r.body = 32 << 20
 	return r
 }
 

@@ -54,12 +54,13 @@ type Options struct {
 
 // App is the whole program.
 type App struct {
-	o       Options
-	started time.Time
-	url     *url.URL
-	reg     *prometheus.Registry
-	closing chan struct{} // closed when Run ends: live streams end with it
-	once    sync.Once
+	o         Options
+	started   time.Time
+	url       *url.URL
+	reg       *prometheus.Registry
+	closing   chan struct{} // closed when Run ends: live streams end with it
+	replaying chan struct{} // holds one while a backtest runs
+	once      sync.Once
 
 	watcher   *workspace.Watcher
 	db        *state.DB
@@ -101,7 +102,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	if o.Listen == "" {
 		o.Listen = "127.0.0.1:7070"
 	}
-	a := &App{o: o, started: time.Now(), reg: prometheus.NewRegistry(), closing: make(chan struct{})}
+	a := &App{o: o, started: time.Now(), reg: prometheus.NewRegistry(), closing: make(chan struct{}), replaying: make(chan struct{}, 1)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.close())

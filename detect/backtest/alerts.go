@@ -30,6 +30,8 @@ type Firing struct {
 	Resolved    time.Time         `json:"resolved,omitzero"` // zero: it fires still
 	Value       float64           `json:"-"`
 	ValueText   string            `json:"value"` // at the tick it fired
+
+	id string // of its labels
 }
 
 // ends is when it ends, as far as this is known.

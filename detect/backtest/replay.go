@@ -22,6 +22,7 @@ const (
 
 // replayed is what became of the alert rules of a job.
 type replayed struct {
+	nodes  []*node
 	alerts map[*node][]Firing
 	errors map[*node]failed
 }

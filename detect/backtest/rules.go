@@ -270,3 +270,14 @@ func (j *job) warm() time.Duration {
 
 // maxWarm bounds how far before the first tick a replay begins.
 const maxWarm = 32 * 24 * time.Hour
+
+// Replace puts rule files in the place of those of the same path, or adds them.
+func Replace(groups []Group, files []*declare.RuleFile) []Group {
+	out := slices.DeleteFunc(slices.Clone(groups), func(g Group) bool {
+		return slices.ContainsFunc(files, func(f *declare.RuleFile) bool { return f.Path == g.File })
+	})
+	for _, f := range files {
+		out = append(out, In(f)...)
+	}
+	return out
+}
