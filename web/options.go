@@ -9,6 +9,7 @@ import (
 	"github.com/evenkeel/evenkeel/act"
 	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/detect"
+	"github.com/evenkeel/evenkeel/detect/backtest"
 	"github.com/evenkeel/evenkeel/journal"
 	"github.com/evenkeel/evenkeel/learn"
 	"github.com/evenkeel/evenkeel/respond"
@@ -37,6 +38,10 @@ type Options struct {
 	Query func(ctx context.Context, expr string, at time.Time) ([]Series, error)
 	// QueryRange answers a range query, points at from, from+step, … up to to.
 	QueryRange func(ctx context.Context, expr string, from, to time.Time, step time.Duration) ([]Series, error)
+
+	// Replay says what rules would have done: it fills in the history and the incidents.
+	// Optional: without it there is no backtest.
+	Replay func(ctx context.Context, o backtest.Options) (*backtest.Result, error)
 
 	// MayRun says whether a person runs a step of that risk without asking, and why.
 	MayRun func(who declare.PersonID, risk declare.Risk) (ok bool, why string)

@@ -168,7 +168,10 @@ func navigation(incidents, waiting, refused int, admin bool) []navGroup {
 			{Label: "Workspace", URL: "/workspace", Section: "workspace", Key: "w", Count: refused, Urgent: true},
 		}},
 		{"Observe", []navLink{{Label: "Explore", URL: "/explore", Section: "explore", Key: "e"}}},
-		{"Detect", []navLink{{Label: "Findings", URL: "/findings", Section: "findings", Key: "f"}}},
+		{"Detect", []navLink{
+			{Label: "Findings", URL: "/findings", Section: "findings", Key: "f"},
+			{Label: "Backtest", URL: "/backtest", Section: "backtest", Key: "t"},
+		}},
 		{"Respond", []navLink{
 			{Label: "Incidents", URL: "/incidents", Section: "incidents", Key: "i", Count: incidents, Urgent: true},
 			{Label: "Silences", URL: "/silences", Section: "silences", Key: "m"},

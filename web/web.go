@@ -74,6 +74,9 @@ func (s *site) routes() map[string]handler {
 
 		"GET /explore": s.explore,
 
+		"GET /backtest":  s.backtest,
+		"POST /backtest": s.runBacktest,
+
 		"GET /findings":      s.findings,
 		"GET /findings/{id}": s.finding,
 

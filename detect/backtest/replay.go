@@ -22,9 +22,10 @@ const (
 
 // replayed is what became of the alert rules of a job.
 type replayed struct {
-	nodes  []*node
-	alerts map[*node][]Firing
-	errors map[*node]failed
+	nodes    []*node
+	alerts   map[*node][]Firing
+	errors   map[*node]failed
+	drawings map[*node]*Drawing
 }
 
 // failed counts evaluations that failed, with the first reason.
@@ -42,7 +43,7 @@ func (r *replayed) fail(n *node, err error) {
 }
 
 // replay evaluates a job from one time to another.
-func (j *job) replay(ctx context.Context, base storage.Queryable, oldest, from, to time.Time) (*replayed, error) {
+func (j *job) replay(ctx context.Context, base storage.Queryable, oldest, from, to time.Time, draw bool) (*replayed, error) {
 	begin := from.Add(-j.warm())
 	if !oldest.IsZero() && begin.Before(oldest) {
 		begin = oldest
@@ -56,7 +57,7 @@ func (j *job) replay(ctx context.Context, base storage.Queryable, oldest, from, 
 			made[n.Record] = true
 		}
 	}
-	x := &run{job: j, top: history.NewMemory(), begin: begin, to: to, out: &replayed{alerts: map[*node][]Firing{}, errors: map[*node]failed{}}, alerts: map[*node]*machine{}}
+	x := &run{job: j, top: history.NewMemory(), begin: begin, to: to, out: &replayed{alerts: map[*node][]Firing{}, errors: map[*node]failed{}, drawings: map[*node]*Drawing{}}, alerts: map[*node]*machine{}}
 	x.seen = history.Over(base, x.top, func(name string) bool {
 		return made[name] || name == "ALERTS" || name == "ALERTS_FOR_STATE"
 	})
@@ -77,6 +78,9 @@ func (j *job) replay(ctx context.Context, base storage.Queryable, oldest, from, 
 	}
 	for n, m := range x.alerts {
 		x.out.alerts[n] = m.firings(from)
+	}
+	if draw {
+		x.draw(ctx, from)
 	}
 	return x.out, nil
 }

@@ -29,6 +29,7 @@ type Options struct {
 	Workspace *declare.Workspace
 	Incidents []Incident
 	Data      string // what the history is, in words
+	Draw      bool   // keep what fired alerts look at, for charts
 	// Progress is told how many rules are done; may be nil.
 	Progress func(done, total int)
 }
@@ -68,6 +69,7 @@ type Alert struct {
 	Pages         int               `json:"pages"`  // notifications of severity page it was in
 	Errors        int               `json:"errors"` // evaluations that failed
 	Error         string            `json:"error,omitempty"`
+	Drawing       *Drawing          `json:"-"` // when asked for, of alerts that fired
 }
 
 // Summary counts.
@@ -187,7 +189,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 			r := byKey[k]
 			if r == nil {
 				var err error
-				if r, err = j.replay(ctx, o.History, o.Oldest, o.From, o.To); err != nil {
+				if r, err = j.replay(ctx, o.History, o.Oldest, o.From, o.To, o.Draw); err != nil {
 					if ctx.Err() != nil {
 						return nil, ctx.Err()
 					}
@@ -232,7 +234,7 @@ func (r *replayed) list(to time.Time) []Alert {
 		}
 		a := Alert{
 			Name: n.Alert, Group: n.group.Name, File: n.group.File, Expr: n.Expr, Severity: detect.SeverityOf(n.labels["severity"]),
-			Labels: n.labels, Firings: slices.Clone(r.alerts[n]), Errors: r.errors[n].n, Error: r.errors[n].why,
+			Labels: n.labels, Firings: slices.Clone(r.alerts[n]), Errors: r.errors[n].n, Error: r.errors[n].why, Drawing: r.drawings[n],
 		}
 		if n.For > 0 {
 			a.For = n.For.String()
