@@ -469,7 +469,7 @@ func verdict(r *backtest.Result) error {
 		found = append(found, plural(len(lost), "incident")+" would be lost that today's rules catch")
 	}
 	if failed := r.Failed(); len(failed) > 0 {
-		found = append(found, fmt.Sprintf("%s could not be evaluated throughout: %s: %s", plural(len(failed), "alert"), failed[0].Name, failed[0].Error))
+		found = append(found, fmt.Sprintf("%s could not be evaluated throughout: %s: %s", plural(len(failed), "alert"), failed[0].Title(), failed[0].Error))
 	}
 	if len(found) > 0 {
 		return &foundError{text: strings.Join(found, "; ")}
@@ -543,9 +543,9 @@ func countTable(w io.Writer, r *backtest.Result) {
 	}
 	for _, c := range r.Rules {
 		if r.Today == nil {
-			t.row(c.Name, fired(c.Changed), pages(c.Changed), c.File)
+			t.row(c.Title(), fired(c.Changed), pages(c.Changed), c.File)
 		} else {
-			t.row(c.Name, fired(c.Today), fired(c.Changed), pages(c.Today), pages(c.Changed), c.File)
+			t.row(c.Title(), fired(c.Today), fired(c.Changed), pages(c.Today), pages(c.Changed), c.File)
 		}
 	}
 	t.write(w)
@@ -565,7 +565,7 @@ func firingTable(w io.Writer, r *backtest.Result) {
 			if !f.Resolved.IsZero() {
 				length = backtest.Length(f.Resolved.Sub(f.Fired).Seconds())
 			}
-			t.row(f.Fired.UTC().Format("2006-01-02 15:04:05Z"), length, a.Name, f.ValueText, f.Identity(a))
+			t.row(f.Fired.UTC().Format("2006-01-02 15:04:05Z"), length, a.Title(), f.ValueText, f.Identity(a))
 		}
 	}
 	if n == 0 {

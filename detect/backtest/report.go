@@ -7,6 +7,8 @@ import (
 	"time"
 )
 
+const day = 24 * time.Hour
+
 // Line is a number of a summary, as text.
 type Line struct{ What, Today, Changed string }
 
@@ -28,7 +30,12 @@ func (r *Result) Lines() []Line {
 		one("time firing", func(s *Summary) string { return Length(s.FiringSeconds) }),
 		one("fired again within 15m", count(func(s *Summary) int { return s.Flaps })),
 		one("pages", count(func(s *Summary) int { return s.Pages })),
-		one("pages a week", func(s *Summary) string { return fmt.Sprintf("%.1f", s.PagesPerWeek) }),
+		one("pages a week", func(s *Summary) string {
+			if r.To.Sub(r.From) < day {
+				return "–" // too little to speak of weeks
+			}
+			return fmt.Sprintf("%.1f", s.PagesPerWeek)
+		}),
 		one("pages at night", count(func(s *Summary) int { return s.PagesAtNight })),
 		one("pages to nobody", count(func(s *Summary) int { return s.Unreached })),
 		one("tickets", count(func(s *Summary) int { return s.Tickets })),
@@ -58,6 +65,26 @@ func Length(seconds float64) string {
 		return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
 	}
 	return fmt.Sprintf("%dd%02dh", int(d.Hours()/24), int(d.Hours())%24)
+}
+
+// Title names an alert where several have one name: with its objective or service, and
+// its severity.
+func (a *Alert) Title() string { return title(a.Name, a.Labels) }
+
+// Title is as Alert's.
+func (c *Compared) Title() string { return title(c.Name, c.Labels) }
+
+func title(name string, ls map[string]string) string {
+	for _, of := range []string{"objective", "service"} {
+		if ls[of] != "" {
+			name += " " + ls[of]
+			break
+		}
+	}
+	if s := ls["severity"]; s != "" {
+		name += " (" + s + ")"
+	}
+	return name
 }
 
 // Identity is the labels of a firing without what its rule says anyway.
@@ -147,11 +174,11 @@ func (r *Result) Markdown() string {
 	for _, c := range r.Rules {
 		switch {
 		case r.Today == nil:
-			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", cell(c.Name), cell(c.File), number(c.Changed), pages(c.Changed))
+			fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", cell(c.Title()), cell(c.File), number(c.Changed), pages(c.Changed))
 		case c.Changed != nil && c.Today != nil && *c.Changed == *c.Today:
 			same++
 		default:
-			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", cell(c.Name), cell(c.File), number(c.Today), number(c.Changed), pages(c.Today), pages(c.Changed))
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", cell(c.Title()), cell(c.File), number(c.Today), number(c.Changed), pages(c.Today), pages(c.Changed))
 		}
 	}
 	if same > 0 {

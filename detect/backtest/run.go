@@ -123,10 +123,11 @@ type Lead struct {
 
 // Compared is an alert of both sides, or of one.
 type Compared struct {
-	Name    string  `json:"name"`
-	File    string  `json:"file"`
-	Changed *Counts `json:"changed"` // null: it is gone
-	Today   *Counts `json:"today"`   // null: it is new
+	Name    string            `json:"name"`
+	Labels  map[string]string `json:"labels,omitempty"` // declared
+	File    string            `json:"file"`
+	Changed *Counts           `json:"changed"` // null: it is gone
+	Today   *Counts           `json:"today"`   // null: it is new
 }
 
 // Counts are of one alert.
@@ -379,12 +380,12 @@ func (r *Result) compare(o Options) {
 	}
 	at := map[string][]int{}
 	key := func(a *Alert) string {
-		return fmt.Sprintf("%q %q %q %q", a.Group, a.Name, a.Labels["severity"], a.Labels["service"])
+		return fmt.Sprintf("%q %q %q %q %q", a.Group, a.Name, a.Labels["severity"], a.Labels["service"], a.Labels["objective"])
 	}
 	for i := range r.Changed.Alerts {
 		a := &r.Changed.Alerts[i]
 		at[key(a)] = append(at[key(a)], len(r.Rules))
-		r.Rules = append(r.Rules, Compared{Name: a.Name, File: a.File, Changed: counts(a)})
+		r.Rules = append(r.Rules, Compared{Name: a.Name, Labels: a.Labels, File: a.File, Changed: counts(a)})
 	}
 	if r.Today != nil {
 		for i := range r.Today.Alerts {
@@ -394,7 +395,7 @@ func (r *Result) compare(o Options) {
 				at[key(a)] = rows[1:]
 				continue
 			}
-			r.Rules = append(r.Rules, Compared{Name: a.Name, File: a.File, Today: counts(a)})
+			r.Rules = append(r.Rules, Compared{Name: a.Name, Labels: a.Labels, File: a.File, Today: counts(a)})
 		}
 	}
 	for _, i := range o.Incidents {
