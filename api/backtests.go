@@ -26,7 +26,7 @@ type File struct {
 type Replaying struct {
 	From        time.Time `json:"from,omitzero" doc:"Default: 30 days before the end, or where the samples begin."`
 	To          time.Time `json:"to,omitzero" doc:"Default: now."`
-	StepSeconds float64   `json:"step_seconds,omitempty" doc:"Between evaluations. Default: 15, and longer when the time is long."`
+	StepSeconds float64   `json:"step_seconds,omitempty" doc:"Between evaluations. Default: the workspace's evaluation.interval or 15, and longer over a long time."`
 	Rules       []File    `json:"rules,omitempty" doc:"Rule files: each replaces the one of its path, or is added. With neither rules nor a workspace, what is in force is replayed."`
 	Workspace   []File    `json:"workspace,omitempty" doc:"All files of a workspace, beside the one in force."`
 }
@@ -122,9 +122,10 @@ func unpack(files []File, now time.Time) (w *declare.Workspace, gone func(), err
 		return nil, nil, fmt.Errorf("cannot keep the workspace: %w", err)
 	}
 	gone = func() { _ = os.RemoveAll(dir) }
+	remove := gone // a return of an error leaves nothing in gone
 	defer func() {
 		if err != nil {
-			gone()
+			remove()
 		}
 	}()
 	for _, f := range files {

@@ -79,7 +79,7 @@ today's rules catch, 2 it could not be done.`,
 	f := cmd.Flags()
 	f.Var(&b.from, "from", "beginning (default: 30 days before the end, or where the samples begin)")
 	f.Var(&b.to, "to", "end (default: now, or where the samples end)")
-	f.DurationVar(&b.step, "step", 0, "shortest time between two evaluations (default: 15s, longer over more than a week)")
+	f.DurationVar(&b.step, "step", 0, "shortest time between two evaluations (default: the workspace's evaluation.interval or 15s, longer over a long time)")
 	f.StringSliceVar(&b.rules, "rules", nil, "rule file; may be repeated")
 	f.StringVar(&b.dir, "workspace", "", "workspace folder")
 	f.StringVar(&b.rev, "diff", "", "compare with the workspace at this git revision")
@@ -512,7 +512,7 @@ func resultTables(w io.Writer, r *backtest.Result) {
 			if r.Today != nil {
 				today = c.Today.String()
 			}
-			t.row(fmt.Sprint(c.Number), clock(c.Detected), today, c.Changed.String(), c.Title)
+			t.row(fmt.Sprint(c.Number), clock(c.Detected), today, c.Outcome(), c.Title)
 		}
 		t.write(w)
 	}

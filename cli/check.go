@@ -1,11 +1,15 @@
 package cli
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -13,13 +17,20 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/evenkeel/evenkeel/declare"
+	"github.com/evenkeel/evenkeel/declare/rulefile"
 	"github.com/evenkeel/evenkeel/declare/workspace"
+	"github.com/evenkeel/evenkeel/declare/yamldoc"
+	"github.com/evenkeel/evenkeel/detect/history"
+	"github.com/evenkeel/evenkeel/detect/hygiene"
+	"github.com/evenkeel/evenkeel/detect/ruletest"
 )
 
 func init() { verbs = append(verbs, newCheck) }
 
 func newCheck() *cobra.Command {
 	var output format
+	var tests, strict bool
+	var data string
 	cmd := &cobra.Command{
 		Use: "check [PATH…]", GroupID: "declare", Short: "Check a workspace: what is wrong, where, and what was expected",
 		Long: `Check a workspace folder, or single files of one, without a server.
@@ -29,9 +40,22 @@ expected, and the nearest name for a misspelt one. PATH is a workspace folder (d
 this one) or a file; a file that stands in a workspace is checked together with what it
 refers to.
 
-Exit code: 0 fine (warnings do not count), 1 there are errors, 2 it could not be checked.`,
+With --test the unit tests of rules are run too, with promtool's verdicts: those of the
+workspace (rules/*_test.yml), or the files that are given.
+
+Rules are valid and doubtful when they page without a runbook, or when nobody owns them.
+With --data they are held against what is stored, too: metrics, labels and values that
+nobody writes, thresholds that were never reached, alerts that always fire, and rules
+that read far more than the others. What is stored is a data folder, the address of a
+Prometheus-compatible server, or a file of series, of which the last 30 days are read.
+All this is told as warnings.
+
+Exit code: 0 fine (warnings do not count, unless --strict), 1 there are errors, 2 it could not be checked.`,
 		Example: `  evenkeel check
   evenkeel check my-workspace
+  evenkeel check --test
+  evenkeel check --test rules/shop_test.yml
+  evenkeel check --data http://prometheus:9090 --strict
   evenkeel check my-workspace -o sarif > check.sarif
   evenkeel check $(git diff --cached --name-only -- my-workspace)`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -42,10 +66,18 @@ Exit code: 0 fine (warnings do not count), 1 there are errors, 2 it could not be
 			if err != nil {
 				return err
 			}
+			if err := found.doubt(cmd.Context(), data, time.Now()); err != nil {
+				return err
+			}
+			if tests {
+				if err := found.test(cmd.Context()); err != nil {
+					return err
+				}
+			}
 			if err := found.write(cmd.OutOrStdout(), output.name); err != nil {
 				return fmt.Errorf("cannot print what was found: %w", err)
 			}
-			if len(found.problems.Errors()) > 0 {
+			if len(found.problems.Errors()) > 0 || strict && len(found.problems) > 0 {
 				return &foundError{text: found.summary()}
 			}
 			fmt.Fprintln(cmd.ErrOrStderr(), found.summary())
@@ -53,6 +85,9 @@ Exit code: 0 fine (warnings do not count), 1 there are errors, 2 it could not be
 		},
 	}
 	output.flag(cmd, cmd.Flags(), "sarif", "junit", "github")
+	cmd.Flags().BoolVar(&strict, "strict", false, "warnings count as errors")
+	cmd.Flags().StringVar(&data, "data", "", "hold rules against these samples: data folder, address or file")
+	cmd.Flags().BoolVar(&tests, "test", false, "run the unit tests of rules too")
 	return cmd
 }
 
@@ -61,21 +96,31 @@ Exit code: 0 fine (warnings do not count), 1 there are errors, 2 it could not be
 type checked struct {
 	paths    []string
 	problems declare.Problems
-	fine     []string // one line for each workspace that can be used
+	seen     map[declare.Problem]bool
+	judged   []judged
+	fine     []string // one line for each workspace that can be used, and each file of tests that passed
+}
+
+// judged are rules that are valid.
+type judged struct {
+	workspace *declare.Workspace // nil: they stand alone
+	files     []*declare.RuleFile
+	named     func(file string) string // as it can be opened from here
+}
+
+// add adds problems, each once.
+func (c *checked) add(problems declare.Problems) {
+	for _, p := range problems {
+		if !c.seen[p] {
+			c.seen[p] = true
+			c.problems = append(c.problems, p)
+		}
+	}
 }
 
 func checkPaths(paths []string, now time.Time) (*checked, error) {
-	out := &checked{paths: paths}
+	out := &checked{paths: paths, seen: map[declare.Problem]bool{}}
 	var files workspace.Files
-	seen := map[declare.Problem]bool{}
-	add := func(problems declare.Problems) {
-		for _, p := range problems {
-			if !seen[p] {
-				seen[p] = true
-				out.problems = append(out.problems, p)
-			}
-		}
-	}
 	for _, name := range paths {
 		info, err := os.Stat(name)
 		switch {
@@ -86,7 +131,10 @@ func checkPaths(paths []string, now time.Time) (*checked, error) {
 			if err != nil {
 				return nil, err
 			}
-			add(problems)
+			out.add(problems)
+			if err := out.judge(&files, name, now); err != nil {
+				return nil, err
+			}
 			continue
 		}
 		w, problems, err := workspace.Load(name, now)
@@ -96,12 +144,125 @@ func checkPaths(paths []string, now time.Time) (*checked, error) {
 		for i := range problems {
 			problems[i].File = filepath.Join(name, filepath.FromSlash(problems[i].File))
 		}
-		add(problems)
+		out.add(problems)
 		if w != nil {
 			out.fine = append(out.fine, contents(name, w))
+			out.judged = append(out.judged, judged{w, w.RuleFiles, func(file string) string { return filepath.Join(name, filepath.FromSlash(file)) }})
 		}
 	}
 	return out, nil
+}
+
+// judge takes a file of rules that is valid.
+func (c *checked) judge(files *workspace.Files, name string, now time.Time) error {
+	if slices.ContainsFunc(c.problems.Errors(), func(p declare.Problem) bool { return p.File == name }) {
+		return nil
+	}
+	here := func(string) string { return name }
+	w, inside, err := files.Of(name, now)
+	if err != nil {
+		return err
+	}
+	if w != nil {
+		for _, f := range w.RuleFiles {
+			if f.Path == inside {
+				c.judged = append(c.judged, judged{w, []*declare.RuleFile{f}, here})
+			}
+		}
+		return nil
+	}
+	data, err := os.ReadFile(name)
+	if err != nil {
+		return fmt.Errorf("cannot check %q: %w", name, err)
+	}
+	if doc, ok := yamldoc.One(name, data, &declare.Problems{}); !ok || doc.Field("groups").Missing() && doc.At("spec", "groups").Missing() {
+		return nil
+	}
+	if f, _ := rulefile.Read(name, data, &declare.Problems{}); f != nil {
+		c.judged = append(c.judged, judged{nil, []*declare.RuleFile{f}, here})
+	}
+	return nil
+}
+
+// doubt adds what is doubtful about valid rules; data is where samples are, "" for none.
+func (c *checked) doubt(ctx context.Context, data string, now time.Time) error {
+	var h *history.History
+	if data != "" {
+		var err error
+		if h, err = history.Open(ctx, history.Options{Where: data}); err != nil {
+			return err
+		}
+		defer h.Close()
+	}
+	for _, j := range c.judged {
+		problems := hygiene.Declared(j.workspace, j.files)
+		if h != nil {
+			to := now
+			if !h.Newest.IsZero() && h.Newest.Before(now) {
+				to = h.Newest
+			}
+			from := to.Add(-30 * 24 * time.Hour)
+			if from.Before(h.Oldest) {
+				from = h.Oldest
+			}
+			stored, err := hygiene.Stored(ctx, hygiene.Options{Workspace: j.workspace, Files: j.files, History: h, From: from, To: to})
+			if err != nil {
+				return fmt.Errorf("cannot hold the rules against %s: %w", h.What, err)
+			}
+			problems = append(problems, stored...)
+		}
+		for i := range problems {
+			problems[i].File = j.named(problems[i].File)
+		}
+		c.add(problems)
+	}
+	return nil
+}
+
+// test runs the unit tests of rules: all of a workspace, or the files that are some.
+func (c *checked) test(ctx context.Context) error {
+	for _, name := range c.paths {
+		info, err := os.Stat(name)
+		if err != nil {
+			return fmt.Errorf("cannot check %q: %w", name, err)
+		}
+		files := []string{name}
+		if info.IsDir() {
+			files = nil
+			err := filepath.WalkDir(filepath.Join(name, "rules"), func(path string, e fs.DirEntry, err error) error {
+				if err == nil && e.Type().IsRegular() && isYAML(path) && rulefile.IsTest(filepath.ToSlash(path)) {
+					files = append(files, path)
+				}
+				return err
+			})
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("cannot find tests: %w", err)
+			}
+		}
+		for _, file := range files {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				return fmt.Errorf("cannot read tests: %w", err)
+			}
+			if !info.IsDir() && !ruletest.Is(data) {
+				continue
+			}
+			r, err := ruletest.Run(ctx, file, data)
+			if err != nil {
+				return err
+			}
+			c.add(r.Problems)
+			if len(r.Problems.Errors()) == 0 {
+				c.fine = append(c.fine, fmt.Sprintf("%s: %s passed", clean(file), plural(r.Tests, "test")))
+			}
+		}
+	}
+	return nil
+}
+
+func isYAML(path string) bool {
+	ext := filepath.Ext(path)
+	return ext == ".yml" || ext == ".yaml"
 }
 
 // contents says what a workspace holds: an empty one is fine too, and perhaps not

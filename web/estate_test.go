@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"math"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -19,6 +21,8 @@ import (
 	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/declare/workspace"
 	"github.com/evenkeel/evenkeel/detect"
+	"github.com/evenkeel/evenkeel/detect/backtest"
+	"github.com/evenkeel/evenkeel/detect/history"
 	"github.com/evenkeel/evenkeel/journal"
 	"github.com/evenkeel/evenkeel/learn"
 	"github.com/evenkeel/evenkeel/respond"
@@ -100,6 +104,7 @@ func (e *estate) options() Options {
 		QueryRange: func(_ context.Context, expr string, from, to time.Time, step time.Duration) ([]Series, error) {
 			return e.query(expr, from, to, step)
 		},
+		Replay: e.replay,
 		MayRun: func(who declare.PersonID, risk declare.Risk) (bool, string) {
 			l := e.ws.LevelOf(who)
 			return rank(risk) <= rank(l.Alone), fmt.Sprintf("%s is a %s, who runs steps of up to %s risk alone; this one has %s risk.", who, l.Name, l.Alone, risk)
@@ -114,6 +119,27 @@ func (e *estate) options() Options {
 		Now: func() time.Time { return night }, Version: "1.0.0-test",
 		Logger: slog.New(slog.NewTextHandler(lockedWriter{e}, nil)),
 	}
+}
+
+// replay replays over four hours in which checkout's share of errors rises and falls.
+func (e *estate) replay(ctx context.Context, o backtest.Options) (*backtest.Result, error) {
+	var b strings.Builder
+	from := night.Add(-4 * time.Hour)
+	for m := range 240 {
+		fmt.Fprintf(&b, "checkout_error_ratio{service=\"checkout\",zone=\"a\"} %g %d\n", 0.01+0.05*math.Exp(-math.Pow(float64(m-120)/25, 2)), from.Add(time.Duration(m)*time.Minute).Unix())
+	}
+	file := filepath.Join(e.t.TempDir(), "series.om")
+	if err := os.WriteFile(file, []byte("# TYPE checkout_error_ratio gauge\n"+b.String()+"# EOF\n"), 0o600); err != nil {
+		return nil, err
+	}
+	h, err := history.Open(ctx, history.Options{Where: file})
+	if err != nil {
+		return nil, err
+	}
+	defer h.Close()
+	o.History, o.Oldest, o.From, o.To, o.Step = h, h.Oldest, from, night, time.Minute
+	o.Incidents = []backtest.Incident{{Number: 7, Title: "Checkout fails", Services: []declare.ServiceID{"checkout"}, Detected: from.Add(2 * time.Hour), Resolved: from.Add(3 * time.Hour)}}
+	return backtest.Run(ctx, o)
 }
 
 type lockedWriter struct{ e *estate }

@@ -19,7 +19,42 @@ import (
 // workspace is checked with all that it refers to; any other one by itself, as what
 // its content says it is. The zero value is ready.
 type Files struct {
-	loaded map[string]declare.Problems // by workspace
+	loaded map[string]loaded // by workspace
+}
+
+type loaded struct {
+	workspace *declare.Workspace // nil when it has errors
+	problems  declare.Problems
+}
+
+// Of returns the workspace in which a file stands, and the file's name there; nil when
+// it stands in none, or in one that has errors.
+func (f *Files) Of(name string, now time.Time) (*declare.Workspace, string, error) {
+	full, err := filepath.Abs(name)
+	if err != nil {
+		return nil, "", fmt.Errorf("cannot find file %q: %w", name, err)
+	}
+	root, inside := rootOf(full)
+	if root == "" {
+		return nil, "", nil
+	}
+	all, err := f.load(root, now)
+	return all.workspace, inside, err
+}
+
+func (f *Files) load(root string, now time.Time) (loaded, error) {
+	all, ok := f.loaded[root]
+	if !ok {
+		var err error
+		if all.workspace, all.problems, err = Load(root, now); err != nil {
+			return all, err
+		}
+		if f.loaded == nil {
+			f.loaded = map[string]loaded{}
+		}
+		f.loaded[root] = all
+	}
+	return all, nil
 }
 
 // Check returns the problems of one file, under the name that was given.
@@ -33,18 +68,12 @@ func (f *Files) Check(name string, now time.Time) (declare.Problems, error) {
 		return nil, fmt.Errorf("cannot find file %q: %w", name, err)
 	}
 	if root, inside := rootOf(full); root != "" {
-		all, ok := f.loaded[root]
-		if !ok {
-			if _, all, err = Load(root, now); err != nil {
-				return nil, err
-			}
-			if f.loaded == nil {
-				f.loaded = map[string]declare.Problems{}
-			}
-			f.loaded[root] = all
+		all, err := f.load(root, now)
+		if err != nil {
+			return nil, err
 		}
 		var out declare.Problems
-		for _, p := range all {
+		for _, p := range all.problems {
 			if p.File == inside {
 				p.File = name
 				out = append(out, p)

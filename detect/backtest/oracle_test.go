@@ -113,7 +113,7 @@ func TestAsPrometheusWould(t *testing.T) {
 			got := map[string]bool{}
 			fired := map[string]int{}
 			for _, j := range jobs(arrange(mine, 0)) {
-				r, err := j.replay(t.Context(), base, from, from, to, false)
+				r, err := j.replay(t.Context(), base, from, from, to, &Options{})
 				if err != nil {
 					t.Fatal(err)
 				}

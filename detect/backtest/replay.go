@@ -26,6 +26,7 @@ type replayed struct {
 	alerts   map[*node][]Firing
 	errors   map[*node]failed
 	drawings map[*node]*Drawing
+	reached  map[*node][]Reached
 }
 
 // failed counts evaluations that failed, with the first reason.
@@ -43,7 +44,7 @@ func (r *replayed) fail(n *node, err error) {
 }
 
 // replay evaluates a job from one time to another.
-func (j *job) replay(ctx context.Context, base storage.Queryable, oldest, from, to time.Time, draw bool) (*replayed, error) {
+func (j *job) replay(ctx context.Context, base storage.Queryable, oldest, from, to time.Time, o *Options) (*replayed, error) {
 	begin := from.Add(-j.warm())
 	if !oldest.IsZero() && begin.Before(oldest) {
 		begin = oldest
@@ -57,7 +58,7 @@ func (j *job) replay(ctx context.Context, base storage.Queryable, oldest, from, 
 			made[n.Record] = true
 		}
 	}
-	x := &run{job: j, top: history.NewMemory(), begin: begin, to: to, out: &replayed{alerts: map[*node][]Firing{}, errors: map[*node]failed{}, drawings: map[*node]*Drawing{}}, alerts: map[*node]*machine{}}
+	x := &run{job: j, top: history.NewMemory(), begin: begin, to: to, out: &replayed{alerts: map[*node][]Firing{}, errors: map[*node]failed{}, drawings: map[*node]*Drawing{}, reached: map[*node][]Reached{}}, alerts: map[*node]*machine{}}
 	x.seen = history.Over(base, x.top, func(name string) bool {
 		return made[name] || name == "ALERTS" || name == "ALERTS_FOR_STATE"
 	})
@@ -79,8 +80,13 @@ func (j *job) replay(ctx context.Context, base storage.Queryable, oldest, from, 
 	for n, m := range x.alerts {
 		x.out.alerts[n] = m.firings(from)
 	}
-	if draw {
+	if o.Draw {
 		x.draw(ctx, from)
+	}
+	if o.Reach {
+		if err := x.reach(ctx, from); err != nil {
+			return nil, err
+		}
 	}
 	return x.out, nil
 }

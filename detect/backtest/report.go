@@ -76,7 +76,7 @@ func (c *Compared) Title() string { return title(c.Name, c.Labels) }
 
 func title(name string, ls map[string]string) string {
 	for _, of := range []string{"objective", "service"} {
-		if ls[of] != "" {
+		if ls[of] != "" && !strings.Contains(ls[of], "{{") { // a template: known only when it fires
 			name += " " + ls[of]
 			break
 		}
@@ -111,11 +111,22 @@ func (r *Result) Title() string {
 func (r *Result) Lost() []Caught {
 	var out []Caught
 	for _, c := range r.Incidents {
-		if c.Today != nil && c.Changed == nil {
+		if c.lost() {
 			out = append(out, c)
 		}
 	}
 	return out
+}
+
+// lost says that today's rules catch an incident and the changed ones don't.
+func (c Caught) lost() bool { return c.Today != nil && c.Changed == nil }
+
+// Outcome says what the changed rules would have made of the incident.
+func (c Caught) Outcome() string {
+	if c.lost() {
+		return "lost"
+	}
+	return c.Changed.String()
 }
 
 // Failed are the alerts of the changed rules that could not be evaluated throughout.
@@ -191,7 +202,7 @@ func (r *Result) Markdown() string {
 			if r.Today != nil {
 				today = c.Today.String()
 			}
-			fmt.Fprintf(&b, "| %d %s | %s | %s | %s |\n", c.Number, cell(c.Title), c.Detected.UTC().Format("2006-01-02 15:04"), today, c.Changed.String())
+			fmt.Fprintf(&b, "| %d %s | %s | %s | %s |\n", c.Number, cell(c.Title), c.Detected.UTC().Format("2006-01-02 15:04"), today, c.Outcome())
 		}
 	}
 	return b.String()
@@ -201,7 +212,7 @@ func (r *Result) Markdown() string {
 func (l *Lead) String() string {
 	switch {
 	case l == nil:
-		return "lost"
+		return "not caught"
 	case l.Seconds >= 0.5:
 		return Length(l.Seconds) + " earlier, by " + l.Alert
 	case l.Seconds <= -0.5:

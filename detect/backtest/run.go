@@ -30,6 +30,7 @@ type Options struct {
 	Incidents []Incident
 	Data      string // what the history is, in words
 	Draw      bool   // keep what fired alerts look at, for charts
+	Reach     bool   // find what the alerts' comparisons reached
 	// Progress is told how many rules are done; may be nil.
 	Progress func(done, total int)
 }
@@ -70,6 +71,7 @@ type Alert struct {
 	Errors        int               `json:"errors"` // evaluations that failed
 	Error         string            `json:"error,omitempty"`
 	Drawing       *Drawing          `json:"-"` // when asked for, of alerts that fired
+	Reached       []Reached         `json:"-"` // when asked for
 }
 
 // Summary counts.
@@ -110,7 +112,7 @@ type Incident struct {
 // Caught says what the sides would have made of an incident.
 type Caught struct {
 	Incident
-	Changed *Lead `json:"changed"` // null: lost
+	Changed *Lead `json:"changed"` // null: not caught
 	Today   *Lead `json:"today"`
 }
 
@@ -144,13 +146,17 @@ const (
 	explained = 30 * time.Minute // an alert so long before an incident is of it
 	maxTicks  = 1_000_000
 	wanted    = 43_200 // ticks: 30 days at 60 seconds
-	finest    = 15 * time.Second
 )
 
-// step chooses the time between evaluations.
-func step(length time.Duration) time.Duration {
-	for _, d := range []time.Duration{finest, 30 * time.Second, time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 15 * time.Minute, 30 * time.Minute} {
-		if length/d <= wanted {
+// step chooses the time between evaluations: as fine as the workspace evaluates, and
+// coarser over a long time.
+func step(length time.Duration, w *declare.Workspace) time.Duration {
+	finest := 15 * time.Second
+	if w != nil && w.Settings.Evaluation.Spacing > 0 {
+		finest = max(w.Settings.Evaluation.Spacing.Round(time.Second), time.Second)
+	}
+	for _, d := range []time.Duration{finest, 2 * time.Second, 5 * time.Second, 10 * time.Second, 15 * time.Second, 30 * time.Second, time.Minute, 2 * time.Minute, 5 * time.Minute, 10 * time.Minute, 15 * time.Minute, 30 * time.Minute} {
+		if d >= finest && length/d <= wanted {
 			return d
 		}
 	}
@@ -164,7 +170,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		return nil, fmt.Errorf("cannot replay from %s to %s: expected the end after the beginning", o.From.Format(time.RFC3339), o.To.Format(time.RFC3339))
 	}
 	if o.Step == 0 {
-		o.Step = step(o.To.Sub(o.From))
+		o.Step = step(o.To.Sub(o.From), o.Workspace)
 	}
 	if o.Step < time.Second || o.To.Sub(o.From)/o.Step > maxTicks {
 		return nil, fmt.Errorf("cannot replay every %s: expected at least 1s, and at most %d steps", o.Step, maxTicks)
@@ -190,7 +196,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 			r := byKey[k]
 			if r == nil {
 				var err error
-				if r, err = j.replay(ctx, o.History, o.Oldest, o.From, o.To, o.Draw); err != nil {
+				if r, err = j.replay(ctx, o.History, o.Oldest, o.From, o.To, &o); err != nil {
 					if ctx.Err() != nil {
 						return nil, ctx.Err()
 					}
@@ -235,7 +241,7 @@ func (r *replayed) list(to time.Time) []Alert {
 		}
 		a := Alert{
 			Name: n.Alert, Group: n.group.Name, File: n.group.File, Expr: n.Expr, Severity: detect.SeverityOf(n.labels["severity"]),
-			Labels: n.labels, Firings: slices.Clone(r.alerts[n]), Errors: r.errors[n].n, Error: r.errors[n].why, Drawing: r.drawings[n],
+			Labels: n.labels, Firings: slices.Clone(r.alerts[n]), Errors: r.errors[n].n, Error: r.errors[n].why, Drawing: r.drawings[n], Reached: r.reached[n],
 		}
 		if n.For > 0 {
 			a.For = n.For.String()

@@ -51,38 +51,46 @@ func openServer(ctx context.Context, o Options) (*History, error) {
 func (s *server) query(ctx context.Context, expr string, at time.Time, result any) (kind string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	form := url.Values{"query": {expr}, "time": {strconv.FormatFloat(float64(at.UnixMilli())/1000, 'f', 3, 64)}}
+	form := url.Values{"query": {expr}, "time": {seconds(at.UnixMilli())}}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.base.JoinPath("/api/v1/query").String(), strings.NewReader(form.Encode()))
 	if err != nil {
 		return "", err
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	var data struct {
+		ResultType string          `json:"resultType"`
+		Result     json.RawMessage `json:"result"`
+	}
+	if err := s.ask(req, &data); err != nil || result == nil {
+		return data.ResultType, err
+	}
+	return data.ResultType, json.Unmarshal(data.Result, result)
+}
+
+func seconds(ms int64) string { return strconv.FormatFloat(float64(ms)/1000, 'f', 3, 64) }
+
+// ask sends a request; data gets the answer's.
+func (s *server) ask(req *http.Request, data any) error {
 	resp, err := s.client.Do(req)
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer resp.Body.Close()
 	var answer struct {
-		Status string `json:"status"`
-		Error  string `json:"error"`
-		Data   struct {
-			ResultType string          `json:"resultType"`
-			Result     json.RawMessage `json:"result"`
-		} `json:"data"`
+		Status string          `json:"status"`
+		Error  string          `json:"error"`
+		Data   json.RawMessage `json:"data"`
 	}
-	body := io.LimitReader(resp.Body, maxAnswer)
-	err = json.NewDecoder(body).Decode(&answer)
+	err = json.NewDecoder(io.LimitReader(resp.Body, maxAnswer)).Decode(&answer)
 	switch {
 	case answer.Error != "":
-		return "", fmt.Errorf("%s refuses: %s", s.base.Redacted(), answer.Error)
+		return fmt.Errorf("%s refuses: %s", s.base.Redacted(), answer.Error)
 	case resp.StatusCode != http.StatusOK:
-		return "", fmt.Errorf("%s: %s", s.base.Redacted(), resp.Status)
+		return fmt.Errorf("%s: %s", s.base.Redacted(), resp.Status)
 	case err != nil || answer.Status != "success":
-		return "", fmt.Errorf("%s: expected the answer of a Prometheus API: %w", s.base.Redacted(), errors.Join(err, errors.New("no status")))
-	case result == nil:
-		return answer.Data.ResultType, nil
+		return fmt.Errorf("%s: expected the answer of a Prometheus API: %w", s.base.Redacted(), errors.Join(err, errors.New("no status")))
 	}
-	return answer.Data.ResultType, json.Unmarshal(answer.Data.Result, result)
+	return json.Unmarshal(answer.Data, data)
 }
 
 // Querier implements storage.Queryable.
@@ -114,16 +122,12 @@ func (q *serverQuerier) Select(ctx context.Context, sortSeries bool, hints *stor
 
 // raw reads the samples of some times, both included.
 func (s *server) raw(ctx context.Context, m *Memory, ms []*labels.Matcher, from, to int64) error {
-	selector := make([]string, len(ms))
-	for i, x := range ms {
-		selector[i] = x.String()
-	}
 	var series []struct {
 		Metric     map[string]string    `json:"metric"`
 		Values     [][2]json.RawMessage `json:"values"`
 		Histograms json.RawMessage      `json:"histograms"`
 	}
-	expr := fmt.Sprintf("{%s}[%dms]", strings.Join(selector, ","), to-from+1)
+	expr := fmt.Sprintf("%s[%dms]", selector(ms), to-from+1)
 	if kind, err := s.query(ctx, expr, time.UnixMilli(to), &series); err != nil {
 		return err
 	} else if kind != "matrix" {
@@ -162,12 +166,38 @@ func point(v [2]json.RawMessage) (Point, error) {
 	return Point{T: int64(math.Round(seconds * 1000)), V: f}, nil
 }
 
-// LabelValues is not needed to replay.
-func (q *serverQuerier) LabelValues(context.Context, string, *storage.LabelHints, ...*labels.Matcher) ([]string, annotations.Annotations, error) {
-	return nil, nil, errors.ErrUnsupported
+// LabelValues implements storage.LabelQuerier.
+func (q *serverQuerier) LabelValues(ctx context.Context, name string, _ *storage.LabelHints, ms ...*labels.Matcher) ([]string, annotations.Annotations, error) {
+	out, err := q.names(ctx, q.s.base.JoinPath("/api/v1/label", name, "values"), ms)
+	return out, nil, err
 }
 
-// LabelNames is not needed to replay.
-func (q *serverQuerier) LabelNames(context.Context, *storage.LabelHints, ...*labels.Matcher) ([]string, annotations.Annotations, error) {
-	return nil, nil, errors.ErrUnsupported
+// LabelNames implements storage.LabelQuerier.
+func (q *serverQuerier) LabelNames(ctx context.Context, _ *storage.LabelHints, ms ...*labels.Matcher) ([]string, annotations.Annotations, error) {
+	out, err := q.names(ctx, q.s.base.JoinPath("/api/v1/labels"), ms)
+	return out, nil, err
+}
+
+func (q *serverQuerier) names(ctx context.Context, at *url.URL, ms []*labels.Matcher) (out []string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	form := url.Values{"start": {seconds(q.from)}, "end": {seconds(q.to)}}
+	if len(ms) > 0 {
+		form.Set("match[]", selector(ms))
+	}
+	at.RawQuery = form.Encode()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	err = q.s.ask(req, &out)
+	return out, err
+}
+
+func selector(ms []*labels.Matcher) string {
+	parts := make([]string, len(ms))
+	for i, m := range ms {
+		parts[i] = m.String()
+	}
+	return "{" + strings.Join(parts, ",") + "}"
 }
