@@ -23,7 +23,7 @@ var tour = []string{
 	"declare/catalog declare/oncall declare/openslo declare/routing declare/rulefile declare/runbook declare/scrapefile declare/settings",
 	"declare/workspace",
 	"observe",
-	"observe/metrics",
+	"observe/logs observe/metrics",
 	"observe/host observe/otlp observe/remotewrite observe/scrape",
 	"detect",
 	"detect/window",

@@ -18,7 +18,12 @@ import (
 	"github.com/prometheus/prometheus/util/compression"
 
 	"github.com/evenkeel/evenkeel/declare"
+	"github.com/evenkeel/evenkeel/observe"
 )
+
+// defaultReserve is what the store must be able to grow by, in bytes: a file of chunks
+// (128 MiB, allocated at once), a segment of each log, and a small block.
+const defaultReserve = 512 << 20
 
 // Options of a Store.
 type Options struct {
@@ -42,7 +47,7 @@ type Store struct {
 	now     func() time.Time
 
 	retention, window time.Duration
-	disk              disk
+	disk              observe.Disk
 }
 
 // Open opens or creates the store. After a kill the write-ahead log is replayed.
@@ -68,7 +73,7 @@ func Open(o Options) (*Store, error) {
 		o.Reserve = defaultReserve
 	}
 	s := &Store{
-		disk: disk{dir: dir, reserve: o.Reserve},
+		disk: observe.Disk{Dir: dir, Reserve: o.Reserve},
 		DB:   db, to: db, now: time.Now, retention: o.Settings.Metrics.Retention, window: o.Settings.Metrics.OutOfOrder,
 		samples: promauto.With(o.Registerer).NewCounterVec(prometheus.CounterOpts{
 			Name: "evenkeel_observe_samples_total", Help: "Samples accepted, by receiver.",
@@ -145,7 +150,7 @@ func (d *Door) Begin(ctx context.Context) *Guard {
 	if d.store.retention > 0 {
 		g.oldest = now.Add(-d.store.retention).UnixMilli()
 	}
-	if err := d.store.disk.room(now); err != nil {
+	if err := d.store.disk.Room(now); err != nil {
 		g.failure = err
 	}
 	return g
