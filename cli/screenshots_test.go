@@ -64,16 +64,7 @@ func TestScreenshots(t *testing.T) {
 	}
 	for _, who := range []string{"alice", "bob"} {
 		// A browser each: a tab in the background is slowed down.
-		alloc, stop := chromedp.NewExecAllocator(t.Context(), append(chromedp.DefaultExecAllocatorOptions[:],
-			chromedp.ExecPath("/usr/bin/chromium"), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.Flag("disable-quic", true),
-			chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
-			chromedp.UserDataDir(t.TempDir()))...)
-		defer stop()
-		ctx, end := chromedp.NewContext(alloc)
-		defer end()
-		if err := chromedp.Do(ctx, chromedp.Navigate("about:blank")); err != nil { // starts it
-			t.Fatal(err)
-		}
+		ctx := chromium(t)
 		browser[who] = ctx
 		run(ctx, chromedp.Navigate(url+"/sign-in"), chromedp.SendKeys(chromedp.CSS(`input[name=person]`), who), chromedp.SendKeys(chromedp.CSS(`input[name=password]`), password[who]),
 			chromedp.Submit(chromedp.CSS(`input[name=password]`)), chromedp.WaitVisible(chromedp.CSS(`main`)))
