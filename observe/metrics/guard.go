@@ -132,7 +132,7 @@ func (g *Guard) AppendExemplars(ref storage.SeriesRef, ls labels.Labels, ex []ex
 // Commit writes the batch to the write-ahead log. Its error is an *observe.Refusal
 // with status 503; then nothing of the batch is stored.
 func (g *Guard) Commit() error {
-	g.closePast()
+	g.end()
 	err := g.failure
 	if err != nil {
 		_ = g.AppenderV2.Rollback()
@@ -150,7 +150,7 @@ func (g *Guard) Commit() error {
 
 // Rollback forgets the batch.
 func (g *Guard) Rollback() error {
-	g.closePast()
+	g.end()
 	return g.AppenderV2.Rollback()
 }
 

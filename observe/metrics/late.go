@@ -95,6 +95,9 @@ func (g *Guard) putLate(id storage.SeriesRef, ls labels.Labels, s sample, opts s
 	}
 	got, err := g.AppenderV2.Append(id, ls, 0, s.t, s.v, s.h, s.fh, opts)
 	if err == nil || errors.Is(err, (*storage.AppendPartialError)(nil)) {
+		if g.late == nil {
+			g.late = map[instant]sample{}
+		}
 		g.late[instant{got, s.t}] = s
 	}
 	return got, err
@@ -136,7 +139,13 @@ func (g *Guard) stored(ls labels.Labels, t int64) (sample, bool, error) {
 	return sample{}, false, set.Err()
 }
 
-func (g *Guard) closePast() {
+// end lets go of what only a batch under way needs.
+func (g *Guard) end() {
+	if g.last != nil && len(g.last) <= 10_000 { // a larger one is not worth its memory
+		clear(g.last)
+		lasts.Put(g.last)
+	}
+	g.last = nil
 	if g.past != nil {
 		_ = g.past.Close()
 		g.past = nil

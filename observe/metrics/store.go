@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -139,13 +140,16 @@ var _ storage.AppendableV2 = (*Door)(nil)
 // AppenderV2 implements storage.AppendableV2; the result is a *Guard.
 func (d *Door) AppenderV2(ctx context.Context) storage.AppenderV2 { return d.Begin(ctx) }
 
+// lasts are maps for batches: to grow one for each costs more than to store its samples.
+var lasts = sync.Pool{New: func() any { return map[storage.SeriesRef]sample{} }}
+
 // Begin begins a batch.
 func (d *Door) Begin(ctx context.Context) *Guard {
 	limits, now := d.store.Limits(), d.store.now()
 	g := &Guard{
 		AppenderV2: d.store.AppenderV2(ctx), ctx: ctx, door: d, limits: limits,
 		newest: now.Add(limits.Future).UnixMilli(), oldest: math.MinInt64, window: d.store.window.Milliseconds(),
-		last: map[storage.SeriesRef]sample{}, late: map[instant]sample{},
+		last: lasts.Get().(map[storage.SeriesRef]sample),
 	}
 	if d.store.retention > 0 {
 		g.oldest = now.Add(-d.store.retention).UnixMilli()

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
 
+	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/observe"
 	"github.com/evenkeel/evenkeel/observe/metrics"
 )
@@ -23,8 +24,50 @@ const named = 5
 // batch is one request being stored: what is valid goes in, what is not is named.
 type batch struct {
 	guard   *metrics.Guard
+	limits  declare.Limits
 	written *stats
 	failure error // of the store: it ends the request
+}
+
+func (h *handler) begin(r *http.Request, written *stats) *batch {
+	limits := h.store.Limits()
+	h.known.under(limits)
+	return &batch{guard: h.door.Begin(r.Context()), limits: limits, written: written}
+}
+
+// drop refuses a message that turns out to be malformed: nothing of it is stored.
+func (h *handler) drop(b *batch, err error) error {
+	_ = b.guard.Rollback()
+	*b.written = stats{}
+	return h.refuse(malformed(err))
+}
+
+// plain stores a series of float samples, which is in the scratch; c is nil when it is
+// not known.
+func (b *batch) plain(h *handler, scratch *scratch, n name, c *called, index int) {
+	s := series{batch: b}
+	if c != nil {
+		s.labels, s.ref = c.labels, storage.SeriesRef(c.ref.Load())
+	} else {
+		ls, refusal := scratch.labels(b.limits)
+		if refusal != nil {
+			b.refuse(len(scratch.samples), index, refusal)
+			return
+		}
+		s.labels = ls
+	}
+	for _, p := range scratch.samples {
+		s.sample(p.st, p.t, p.v)
+	}
+	switch {
+	case s.ref == 0: // nothing was stored
+	case c != nil:
+		c.is(s.ref)
+	default:
+		c = &called{labels: s.labels}
+		c.is(s.ref)
+		h.known.put(n, c)
+	}
 }
 
 // series is one series of a batch.

@@ -7,12 +7,13 @@
 package remotewrite
 
 import (
+	"bytes"
 	"errors"
-	"io"
 	"log/slog"
 	"mime"
 	"net/http"
 	"strconv"
+	"sync"
 
 	"github.com/klauspost/compress/snappy"
 
@@ -34,6 +35,7 @@ func Handler(store *metrics.Store, logger *slog.Logger) http.Handler {
 }
 
 type handler struct {
+	known  known
 	store  *metrics.Store
 	door   *metrics.Door
 	logger *slog.Logger
@@ -67,7 +69,9 @@ func (h *handler) receive(w http.ResponseWriter, r *http.Request, written *stats
 	v2, refusal := message(r)
 	if refusal == nil {
 		var body []byte
-		if body, refusal = h.body(w, r); refusal == nil {
+		buf := buffers.Get().(*buffer)
+		defer buf.release()
+		if body, refusal = h.body(w, r, buf); refusal == nil {
 			refusal = h.bounded(body, v2)
 		}
 		if refusal == nil {
@@ -108,17 +112,33 @@ func message(r *http.Request) (v2 bool, _ *observe.Refusal) {
 	return false, &observe.Refusal{Status: http.StatusUnsupportedMediaType, Reason: "malformed", Where: "Content-Type", Got: params["proto"], Want: messageV1 + " or " + messageV2}
 }
 
+// buffer holds a request; nothing that outlives the request may point into it.
+type buffer struct {
+	packed bytes.Buffer
+	body   []byte
+}
+
+var buffers = sync.Pool{New: func() any { return &buffer{} }}
+
+// release keeps the buffer for another request, unless it is a large one.
+func (b *buffer) release() {
+	if b.packed.Cap()+cap(b.body) <= 4<<20 {
+		b.packed.Reset()
+		buffers.Put(b)
+	}
+}
+
 // body reads and decompresses within the limit, on both sides of the compression.
-func (h *handler) body(w http.ResponseWriter, r *http.Request) ([]byte, *observe.Refusal) {
+func (h *handler) body(w http.ResponseWriter, r *http.Request, buf *buffer) ([]byte, *observe.Refusal) {
 	limit := h.store.Limits().BodyBytes
-	packed, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
-	if err != nil {
+	if _, err := buf.packed.ReadFrom(http.MaxBytesReader(w, r.Body, limit)); err != nil {
 		var tooLarge *http.MaxBytesError
 		if errors.As(err, &tooLarge) {
 			return nil, observe.TooLarge(limit)
 		}
 		return nil, &observe.Refusal{Status: http.StatusBadRequest, Reason: "malformed", Where: "body", Want: "a whole body: " + err.Error()}
 	}
+	packed := buf.packed.Bytes()
 	size, err := snappy.DecodedLen(packed)
 	if err != nil {
 		return nil, &observe.Refusal{Status: http.StatusBadRequest, Reason: "malformed", Where: "body", Want: "snappy block format: " + err.Error()}
@@ -126,9 +146,10 @@ func (h *handler) body(w http.ResponseWriter, r *http.Request) ([]byte, *observe
 	if int64(size) > limit {
 		return nil, observe.TooLarge(limit)
 	}
-	body, err := snappy.Decode(nil, packed)
+	body, err := snappy.Decode(buf.body[:cap(buf.body)], packed)
 	if err != nil {
 		return nil, &observe.Refusal{Status: http.StatusBadRequest, Reason: "malformed", Where: "body", Want: "snappy block format: " + err.Error()}
 	}
+	buf.body = body
 	return body, nil
 }

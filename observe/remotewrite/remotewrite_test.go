@@ -325,3 +325,93 @@ func FuzzHandler(f *testing.F) {
 		}
 	})
 }
+
+// TestKnownSeries: a series that comes again is stored as the same one, whoever writes it
+// and however its message names it; and it is checked again when the limits change.
+func TestKnownSeries(t *testing.T) {
+	r := start(t)
+	now := time.Now().UnixMilli()
+	two := func(at int64, symbols []string, refs ...uint32) *writev2.Request {
+		return &writev2.Request{Symbols: symbols, Timeseries: []writev2.TimeSeries{{LabelsRefs: refs, Samples: []writev2.Sample{{Timestamp: at, Value: 1}}}}}
+	}
+	for i, m := range []proto.Message{
+		&prompb.WriteRequest{Timeseries: []prompb.TimeSeries{seriesV1(now, 1, "__name__", "a", "job", "b")}},
+		&prompb.WriteRequest{Timeseries: []prompb.TimeSeries{seriesV1(now+1, 1, "__name__", "a", "job", "b")}},
+		&prompb.WriteRequest{Timeseries: []prompb.TimeSeries{seriesV1(now+2, 1, "job", "b", "__name__", "a")}},
+		&prompb.WriteRequest{Timeseries: []prompb.TimeSeries{seriesV1(now+3, 1, "job", "b", "__name__", "a")}},
+		two(now+4, []string{"", "__name__", "a", "job", "b"}, 1, 2, 3, 4),
+		two(now+5, []string{"", "b", "job", "a", "__name__"}, 4, 3, 2, 1),
+		two(now+6, []string{"", "b", "job", "a", "__name__"}, 2, 1, 4, 3),
+		// Nearly the same: the strings of its labels, one after the other, are.
+		&prompb.WriteRequest{Timeseries: []prompb.TimeSeries{seriesV1(now, 1, "__name__", "a", "jo", "bb")}},
+		two(now+1, []string{"", "__name__", "a", "jo", "bb"}, 1, 2, 3, 4),
+	} {
+		if w := r.send(m); w.Code != http.StatusNoContent {
+			t.Fatalf("message %d: %d %s", i, w.Code, w.Body)
+		}
+	}
+	if n, series := r.stored(), r.store.Head().NumSeries(); n != 9 || series != 2 {
+		t.Errorf("%d samples of %d series, expected 9 of 2", n, series)
+	}
+	l := limits()
+	l.LabelNameBytes = 8
+	l.LabelValueBytes = 1
+	r.store.SetLimits(l)
+	if w := r.send(&prompb.WriteRequest{Timeseries: []prompb.TimeSeries{seriesV1(now+9, 1, "__name__", "a", "jo", "bb")}}); w.Code != http.StatusBadRequest {
+		t.Errorf("beyond the new limits: %d %s", w.Code, w.Body)
+	}
+	// What was known outlives the series: after it was dropped it is made again.
+	r.store.SetLimits(limits())
+	if err := r.store.Head().Truncate(now + 100); err != nil {
+		t.Fatal(err)
+	}
+	if w := r.send(&prompb.WriteRequest{Timeseries: []prompb.TimeSeries{seriesV1(now+200, 1, "__name__", "a", "job", "b")}}); w.Code != http.StatusNoContent {
+		t.Errorf("a series that was dropped: %d %s", w.Code, w.Body)
+	}
+	if n, series := r.stored(), r.store.Head().NumSeries(); n != 1 || series != 1 {
+		t.Errorf("%d samples of %d series, expected 1 of 1", n, series)
+	}
+}
+
+// FuzzDecode: what is stored of a message is what the generated decoder reads in it.
+func FuzzDecode(f *testing.F) {
+	now := time.Now().UnixMilli()
+	for _, req := range []*prompb.WriteRequest{
+		{Timeseries: []prompb.TimeSeries{seriesV1(now, 1, "__name__", "a", "b", "c"), seriesV1(now+1, 2, "__name__", "a", "b", "d")}},
+		{Timeseries: []prompb.TimeSeries{seriesV1(now, 1, "b", "c", "__name__", "a")}, Metadata: []prompb.MetricMetadata{{Help: "x"}}},
+	} {
+		raw, err := proto.Marshal(req)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(raw)
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		r := start(t)
+		w := r.post(typeV1, bytes.NewReader(snappy.Encode(nil, raw)))
+		var req prompb.WriteRequest
+		err := req.Unmarshal(raw)
+		if (err == nil) != !strings.Contains(w.Body.String(), "a remote write message") {
+			if err == nil || w.Code == 204 && r.stored() > 0 {
+				t.Fatalf("decoder: %v; answer %d %s", err, w.Code, w.Body)
+			}
+		}
+		if err != nil || w.Code != http.StatusNoContent {
+			return
+		}
+		distinct := map[string]bool{}
+		for _, ts := range req.Timeseries {
+			lb := labels.NewScratchBuilder(4)
+			name := ts.ToLabels(&lb, nil).WithoutEmpty().String()
+			for _, p := range ts.Samples {
+				distinct[fmt.Sprint(name, p.Timestamp)] = true
+			}
+			for _, p := range ts.Histograms {
+				distinct[fmt.Sprint(name, p.Timestamp)] = true
+			}
+		}
+		if n := r.stored(); n != len(distinct) {
+			t.Fatalf("%d stored, the decoder reads %d", n, len(distinct))
+		}
+	})
+}

@@ -1,7 +1,6 @@
 package remotewrite
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 
@@ -31,19 +30,31 @@ type shape struct {
 	memory  int64
 }
 
-// measure walks a message without decoding it. Errors are left to the decoder.
+// measure walks a message without decoding it.
 func measure(body []byte, v2 bool) (s shape, err error) {
 	series, label, histogram, exemplar := protowire.Number(1), protowire.Number(1), protowire.Number(4), protowire.Number(3)
 	if v2 { // there labels are references, four bytes each
 		series, label, histogram, exemplar = 5, 0, 3, 4
 	}
-	err = fields(body, func(num protowire.Number, value []byte) error {
+	w := wire{rest: body}
+	for num, kind, ok := w.next(); ok; num, kind, ok = w.next() {
+		if kind != protowire.BytesType {
+			w.skip(num, kind)
+			continue
+		}
+		value := w.bytes(kind)
 		if num != series {
 			s.memory += otherBytes
-			return nil
+			continue
 		}
 		s.memory += seriesBytes
-		return fields(value, func(num protowire.Number, value []byte) error {
+		one := wire{rest: value}
+		for num, kind, ok := one.next(); ok; num, kind, ok = one.next() {
+			if kind != protowire.BytesType {
+				one.skip(num, kind)
+				continue
+			}
+			value := one.bytes(kind)
 			switch num {
 			case 2:
 				s.samples++
@@ -56,37 +67,12 @@ func measure(body []byte, v2 bool) (s shape, err error) {
 			case exemplar:
 				s.memory += exemplarBytes + int64(len(value))/2*labelBytes
 			}
-			return nil
-		})
-	})
-	return s, err
-}
-
-// fields calls back for every field of a message that has bytes.
-func fields(b []byte, each func(protowire.Number, []byte) error) error {
-	for len(b) > 0 {
-		num, kind, n := protowire.ConsumeTag(b)
-		if n < 0 {
-			return errors.New("a malformed tag")
 		}
-		b = b[n:]
-		if kind != protowire.BytesType {
-			if n = protowire.ConsumeFieldValue(num, kind, b); n < 0 {
-				return errors.New("a malformed field")
-			}
-			b = b[n:]
-			continue
-		}
-		value, n := protowire.ConsumeBytes(b)
-		if n < 0 {
-			return errors.New("a malformed field")
-		}
-		b = b[n:]
-		if err := each(num, value); err != nil {
-			return err
+		if one.err != nil {
+			return s, one.err
 		}
 	}
-	return nil
+	return s, w.err
 }
 
 // bounded refuses a message as a whole when decoding or storing it would take too much.
