@@ -27,6 +27,7 @@ import (
 	"github.com/evenkeel/evenkeel/journal"
 	"github.com/evenkeel/evenkeel/learn/review"
 	"github.com/evenkeel/evenkeel/observe/host"
+	"github.com/evenkeel/evenkeel/observe/logs"
 	"github.com/evenkeel/evenkeel/observe/metrics"
 	"github.com/evenkeel/evenkeel/observe/otlp"
 	"github.com/evenkeel/evenkeel/observe/scrape"
@@ -76,6 +77,7 @@ type App struct {
 	reviews   *review.Book
 	scraper   *scrape.Scraper
 	otlp      *otlp.Receiver
+	logs      *logs.Store
 	handler   http.Handler
 
 	parts    []part
@@ -128,6 +130,9 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 		Queryable: a.metrics, Logger: o.Logger.With("room", "detect"), Registerer: a.reg, Oldest: a.metrics.Oldest,
 		OutOfOrder: w.Settings.Metrics.OutOfOrder, CheckEvery: 1000,
 	})
+	if err := a.openLogs(w); err != nil {
+		return nil, err
+	}
 	a.restoreWindows()
 	a.onClose("windows", a.saveWindows)
 	a.part("windows", a.keepWindows)
@@ -218,7 +223,7 @@ func (a *App) observe(w *declare.Workspace) (err error) {
 		a.part("observe: this machine", node.Run)
 	}
 	if w.Settings.OTLP.GRPC != "off" {
-		srv, err := otlp.Listen(a.otlp, w.Settings.OTLP.GRPC)
+		srv, err := otlp.Listen(a.otlp, w.Settings.OTLP.GRPC, a.otlpLogs())
 		if err != nil {
 			return err
 		}

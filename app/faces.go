@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
 	"net/http"
 	"path/filepath"
@@ -30,6 +31,7 @@ func (a *App) faces() (map[string]http.Handler, error) {
 func (a *App) stores(context.Context) []api.Store {
 	return []api.Store{
 		{Name: "metrics", Kind: "Prometheus TSDB", Bytes: size(filepath.Join(a.o.Data, "metrics")), Series: int64(a.metrics.Head().NumSeries())},
+		{Name: "logs", Kind: "VictoriaLogs logstorage", Bytes: size(filepath.Join(a.o.Data, "logs")), Detail: fmt.Sprintf("%d rows", a.logs.Stats().Rows)},
 		{Name: "state", Kind: "SQLite", Bytes: size(filepath.Join(a.o.Data, "state.db"))},
 	}
 }

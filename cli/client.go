@@ -164,7 +164,7 @@ func (c *client) do(ctx context.Context, what, method, path string, q url.Values
 
 // at is the URL of a path.
 func (c *client) at(path string, q url.Values) *url.URL {
-	if !strings.HasPrefix(path, "/api/") {
+	if !strings.HasPrefix(path, "/api/") && !strings.HasPrefix(path, "/select/") {
 		path = api.Root + path
 	}
 	u := c.base.JoinPath(strings.Split(path, "/")...)

@@ -20,14 +20,22 @@ func newQuery() *cobra.Command {
 	var r *remote
 	var at, from, to timeFlag
 	var step string
+	var inLogs logQuery
 	cmd := &cobra.Command{
 		Use: "query EXPR", GroupID: "observe", Args: cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
-		Short: "Evaluate PromQL, now, at a time or over a range",
+		Short: "Evaluate PromQL, now, at a time or over a range; with --logs, LogsQL",
 		Long: `Evaluate PromQL, now, --at a time or over a range from --from to --to. JSON and YAML are
 the data of Prometheus' own answer. A range as a table is one line a series, with a
-small chart. EXPR - reads the expression from stdin.`,
+small chart. EXPR - reads the expression from stdin.
+
+With --logs EXPR is LogsQL and log lines answer, the newest 100 of the last hour unless
+--from, --to and --limit say otherwise; a query that ends in a stats pipe answers with
+its groups. --follow prints lines as they come.`,
 		Example: `  evenkeel query 'sum by (service) (rate(http_requests_total[5m]))'
-  evenkeel query 'slo:current_burn_rate:ratio' --from -6h --step 5m`,
+  evenkeel query 'slo:current_burn_rate:ratio' --from -6h --step 5m
+  evenkeel query --logs '{service.name="checkout"} severity:error' --from -30m
+  evenkeel query --logs '* | stats by (service.name) count() lines'
+  evenkeel query --logs 'timeout' --follow`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			expr := args[0]
 			if expr == "-" {
@@ -36,6 +44,15 @@ small chart. EXPR - reads the expression from stdin.`,
 					return err
 				}
 				expr = text
+			}
+			if inLogs.on {
+				if step != "" || !at.t.IsZero() {
+					return errors.New("cannot query logs: --at and --step are PromQL's; use --from, --to, and | stats by (_time:5m)")
+				}
+				return inLogs.run(cmd, r, expr, from, to)
+			}
+			if inLogs.follow || cmd.Flags().Changed("limit") {
+				return errors.New("cannot query: --follow and --limit need --logs")
 			}
 			path, q := "/api/v1/query", values("query", expr, "time", at.rfc())
 			if !from.t.IsZero() {
@@ -90,6 +107,7 @@ small chart. EXPR - reads the expression from stdin.`,
 	f.Var(&from, "from", "evaluate over a range from then, as -1h")
 	f.Var(&to, "to", "to then (default now)")
 	f.StringVar(&step, "step", "", "every so much, as 30s (default a 240th of the range)")
+	inLogs.flags(cmd)
 	cmd.MarkFlagsMutuallyExclusive("at", "from")
 	return cmd
 }

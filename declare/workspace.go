@@ -54,6 +54,7 @@ type Settings struct {
 		RetentionSize int64         // bytes, 0 no limit
 		OutOfOrder    time.Duration // default 10m
 	}
+	Logs   LogSettings
 	Limits Limits
 	Host   struct {
 		Disabled bool          // do not collect this machine's own metrics
@@ -74,6 +75,11 @@ type Limits struct {
 	LabelValueBytes int           // default 4,096
 	ActiveSeries    int           // in the head; a new series beyond it is refused; default 1,000,000
 	Future          time.Duration // samples further ahead of the clock are refused; default 10m
+
+	LogValueBytes     int   // a longer value of a log field is cut; default 256 KiB
+	LogFields         int   // of one row; default 256
+	LogStreams        int   // a day; default 50,000
+	LogBytesPerSource int64 // a second, of one sender; default 0, no limit
 }
 
 func find[T any, K comparable](all []*T, key K, of func(*T) K) *T {

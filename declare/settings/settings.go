@@ -23,6 +23,7 @@ func Default() declare.Settings {
 	s.Evaluation.Interval, s.Evaluation.Spacing = time.Second, 15*time.Second
 	s.Metrics.Retention = 30 * 24 * time.Hour
 	s.Metrics.OutOfOrder = 10 * time.Minute
+	s.Logs = defaultLogs()
 	s.Limits = declare.Limits{
 		BodyBytes: 32 << 20, SamplesPerWrite: 500_000, LabelsPerSeries: 64, LabelNameBytes: 256, LabelValueBytes: 4096,
 		ActiveSeries: 1_000_000, Future: 10 * time.Minute,
@@ -40,7 +41,7 @@ func Read(file string, data []byte, sink *declare.Problems) declare.Settings {
 	if !ok {
 		return s
 	}
-	d.Only("external_url", "evaluation", "metrics", "limits", "host", "otlp", "levels")
+	d.Only("external_url", "evaluation", "metrics", "logs", "limits", "host", "otlp", "levels")
 	if n := d.Field("external_url"); !n.Missing() {
 		s.ExternalURL = strings.TrimSuffix(n.String(), "/")
 		if u, err := url.Parse(s.ExternalURL); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil {
@@ -58,8 +59,9 @@ func Read(file string, data []byte, sink *declare.Problems) declare.Settings {
 	duration(m.Field("retention"), &s.Metrics.Retention, time.Hour, 20*365*24*time.Hour)
 	duration(m.Field("out_of_order"), &s.Metrics.OutOfOrder, 0, 7*24*time.Hour)
 	size(m.Field("retention_size"), &s.Metrics.RetentionSize, 0)
+	logs(d.Field("logs"), &s.Logs)
 	l := d.Field("limits")
-	l.Only("body_bytes", "samples_per_write", "labels_per_series", "label_name_bytes", "label_value_bytes", "active_series", "future")
+	l.Only("body_bytes", "samples_per_write", "labels_per_series", "label_name_bytes", "label_value_bytes", "active_series", "future", "log_value_bytes", "log_fields", "log_streams", "log_bytes_per_source")
 	size(l.Field("body_bytes"), &s.Limits.BodyBytes, 1<<10)
 	count(l.Field("samples_per_write"), &s.Limits.SamplesPerWrite)
 	count(l.Field("labels_per_series"), &s.Limits.LabelsPerSeries)
@@ -67,6 +69,10 @@ func Read(file string, data []byte, sink *declare.Problems) declare.Settings {
 	count(l.Field("label_value_bytes"), &s.Limits.LabelValueBytes)
 	count(l.Field("active_series"), &s.Limits.ActiveSeries)
 	duration(l.Field("future"), &s.Limits.Future, 0, 24*time.Hour)
+	count(l.Field("log_value_bytes"), &s.Limits.LogValueBytes)
+	count(l.Field("log_fields"), &s.Limits.LogFields)
+	count(l.Field("log_streams"), &s.Limits.LogStreams)
+	size(l.Field("log_bytes_per_source"), &s.Limits.LogBytesPerSource, 1<<10)
 	h := d.Field("host")
 	h.Only("enabled", "interval")
 	if n := h.Field("enabled"); !n.Missing() {

@@ -160,6 +160,10 @@ func (b *Batch) Commit() error {
 	if b.rows == 0 {
 		return nil
 	}
+	if r := s.quota.take(b.now, b.origin.Source, int64(b.bytes), b.limits.PerSource); r != nil {
+		s.refused.WithLabelValues(receiver, r.Reason).Add(float64(b.rows))
+		return r
+	}
 	if err := s.write(b); err != nil {
 		s.refused.WithLabelValues(receiver, "store").Add(float64(b.rows))
 		return &observe.Refusal{Status: http.StatusServiceUnavailable, Reason: "store", Want: "a store that can write: " + err.Error()}

@@ -12,6 +12,7 @@ type Limits struct {
 	ValueBytes int           // one field's value, the message too: longer ones are cut; default 256 KiB
 	Fields     int           // of one row: those beyond are left out; default 256
 	Streams    int           // seen since the start of the day; beyond, rows share one stream a service; default 50,000
+	PerSource  int64         // bytes a second of one sender; 0 no limit
 	Future     time.Duration // rows further ahead of the clock are refused; default 10m
 }
 

@@ -40,9 +40,10 @@ type ValueWithHits = logstorage.ValueWithHits
 type Column = logstorage.BlockColumn
 
 // Blocks runs a query and calls f with blocks of rows, one at a time: columns of equal
-// length, valid during the call. When f returns false the query ends.
+// length, valid during the call, by name unless the query itself orders them. When f returns false the query ends.
 func (s *Store) Blocks(ctx context.Context, q *Query, f func([]Column) bool) error {
-	return s.blocks(ctx, q, func(db *logstorage.DataBlock) bool { return f(db.GetColumns(false)) })
+	sorted := !q.IsFixedOutputFieldsOrder()
+	return s.blocks(ctx, q, func(db *logstorage.DataBlock) bool { return f(db.GetColumns(sorted)) })
 }
 
 func (s *Store) blocks(ctx context.Context, q *Query, f func(*logstorage.DataBlock) bool) error {

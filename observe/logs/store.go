@@ -86,6 +86,7 @@ type Store struct {
 	closed bool         // guarded by gate
 
 	streams streamBook
+	quota   quota
 	rows    *prometheus.CounterVec
 	bytes   *prometheus.CounterVec
 	refused *prometheus.CounterVec

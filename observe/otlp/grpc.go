@@ -16,16 +16,20 @@ import (
 // Server is OTLP/gRPC on a listener of its own.
 type Server struct {
 	receiver *Receiver
+	others   []Service
 	listener net.Listener
 }
 
+// Service is the receiver of another signal on the same port.
+type Service interface{ RegisterGRPC(srv *grpc.Server) }
+
 // Listen opens the port; Run serves it.
-func Listen(r *Receiver, address string) (*Server, error) {
+func Listen(r *Receiver, address string, others ...Service) (*Server, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen for OTLP/gRPC: %w (otlp.grpc in evenkeel.yml changes the address, or switches it off)", err)
 	}
-	return &Server{receiver: r, listener: l}, nil
+	return &Server{receiver: r, others: others, listener: l}, nil
 }
 
 // Addr is where it listens.
@@ -35,6 +39,9 @@ func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 func (s *Server) Run(ctx context.Context) error {
 	srv := grpc.NewServer(grpc.MaxRecvMsgSize(int(s.receiver.store.Limits().BodyBytes)))
 	pmetricotlp.RegisterGRPCServer(srv, &service{r: s.receiver})
+	for _, o := range s.others {
+		o.RegisterGRPC(srv)
+	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

@@ -1,4 +1,4 @@
-// Package otlp receives OpenTelemetry metrics: OTLP/HTTP with protobuf or JSON, and
+// Package otlp receives OpenTelemetry metrics and logs: OTLP/HTTP with protobuf or JSON, and
 // OTLP/gRPC.
 //
 // In: an export request, hostile. Out: samples through the guarded door, named the

@@ -347,7 +347,7 @@ func TestRefusedWhole(t *testing.T) {
 	f(400, "malformed", "ExportMetricsServiceRequest", jsonType, "", strings.NewReader("rubbish"))
 	f(400, "malformed", "ExportMetricsServiceRequest", jsonType, "", strings.NewReader(`{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"sum":{"dataPoints":[{"asInt":{}}]}}]}]}]}`))
 	f(400, "malformed", "gzip", protobufType, "gzip", strings.NewReader("rubbish"))
-	f(415, "malformed", "gzip", protobufType, "zstd", strings.NewReader(""))
+	f(415, "malformed", "gzip", protobufType, "br", strings.NewReader(""))
 	f(415, "malformed", "application/json", "text/plain", "", strings.NewReader(""))
 	f(413, "too_large", "limits.body_bytes", jsonType, "gzip", bomb(t))
 	endless := &zeros{}
