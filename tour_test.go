@@ -35,7 +35,7 @@ var tour = []string{
 	"respond/alert respond/incident respond/suspect",
 	"act",
 	"act/account act/authority act/change",
-	"act/runbook",
+	"act/hook act/runbook",
 	"learn",
 	"learn/review",
 	"api/logsql api/prometheus",

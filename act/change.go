@@ -10,9 +10,82 @@ import (
 	"github.com/evenkeel/evenkeel/respond"
 )
 
-// ChangeKind says what sort of thing altered production: deploy, rollback, config,
-// infrastructure, flag, scale, patch, network, run, or any other lower-case word.
+// ChangeKind says what sort of thing altered production: one of Kinds, or any other
+// lower-case word.
 type ChangeKind string
+
+// The kinds that the timeline knows.
+const (
+	Deploy         ChangeKind = "deploy"
+	Rollback       ChangeKind = "rollback"
+	Config         ChangeKind = "config"
+	Infrastructure ChangeKind = "infrastructure"
+	Flag           ChangeKind = "flag"
+	Scale          ChangeKind = "scale"
+	Patch          ChangeKind = "patch"
+	Network        ChangeKind = "network"
+	RunKind        ChangeKind = "run"
+)
+
+// Kinds is what a form offers.
+var Kinds = []ChangeKind{Deploy, Rollback, Config, Infrastructure, Flag, Scale, Patch, Network, RunKind}
+
+// Evidence is what is known of how a change was made. Empty fields are not known.
+type Evidence struct {
+	Author      string    `json:"author,omitempty"`
+	Reviewers   []string  `json:"reviewers,omitempty"`
+	Rollback    string    `json:"rollback,omitempty" doc:"How it is undone: a runbook, a link, a sentence."`
+	Checks      string    `json:"checks,omitempty" doc:"passed or failed."`
+	Environment string    `json:"environment,omitempty"`
+	Repository  string    `json:"repository,omitempty"`
+	Commit      string    `json:"commit,omitempty"`
+	CommittedAt time.Time `json:"committed_at,omitzero" doc:"When the oldest commit of it was made: its lead time begins there."`
+	Emergency   bool      `json:"emergency,omitempty" doc:"It could not wait for a window."`
+}
+
+// Hygiene is how well a change was made: what is met over what can be told.
+type Hygiene struct {
+	Score float64       `json:"score" doc:"Met over told, 0 to 1; -1 when nothing can be told yet."`
+	Items []HygieneItem `json:"items"`
+}
+
+// HygieneItem is one thing that a change ought to have.
+type HygieneItem struct {
+	Name  string `json:"name"`
+	State string `json:"state" doc:"met, missing, or due while it cannot be told yet."`
+	Why   string `json:"why"`
+}
+
+// Merge is what was put together before a deploy: a pull request or a push.
+type Merge struct {
+	ID          string    `json:"id"`
+	Repository  string    `json:"repository"`
+	Title       string    `json:"title"`
+	Author      string    `json:"author,omitempty"`
+	Reviewers   []string  `json:"reviewers,omitempty"`
+	URL         string    `json:"url,omitempty"`
+	Branch      string    `json:"branch,omitempty"`
+	Head        string    `json:"head,omitempty"`
+	MergeCommit string    `json:"merge_commit,omitempty"`
+	Checks      string    `json:"checks,omitempty"`
+	CommittedAt time.Time `json:"committed_at,omitzero"` // its first commit
+	CreatedAt   time.Time `json:"created_at,omitzero"`
+	ReviewedAt  time.Time `json:"reviewed_at,omitzero"` // its first review
+	MergedAt    time.Time `json:"merged_at,omitzero"`
+}
+
+// Delivery is one call of a webhook: where any of its IDs of the same source is known,
+// it was taken before.
+type Delivery struct {
+	Source  string
+	IDs     []string
+	Changes []Change
+	Merges  []Merge
+	Checks  []Check
+}
+
+// Check is the outcome of a commit's pipeline.
+type Check struct{ Commit, Outcome string }
 
 // Change is something that altered production.
 type Change struct {
@@ -29,6 +102,9 @@ type Change struct {
 	Labels    map[string]string `json:"labels,omitempty"`
 	Run       string            `json:"run,omitempty"`
 	Verdict   string            `json:"verdict,omitempty"` // "", verified, failed, rolled-back
+	Risk      declare.Risk      `json:"risk,omitempty"`    // from what it touches
+	RiskWhy   []string          `json:"risk_why,omitempty"`
+	Evidence  Evidence          `json:"evidence,omitzero"`
 	StartedAt time.Time         `json:"started_at"`
 	EndedAt   time.Time         `json:"ended_at,omitzero"`
 	Fact      journal.ID        `json:"fact"` // change.recorded

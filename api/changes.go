@@ -1,6 +1,8 @@
 package api
 
 import (
+	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/evenkeel/evenkeel/act"
@@ -23,8 +25,18 @@ func (s *server) changes(c *call, q changeQuery) (List[act.Change], error) {
 	return cutList(q.page, found), err
 }
 
-func (s *server) change(c *call, _ none) (act.Change, error) {
-	return s.Changes.Get(c.Context(), c.PathValue("change"))
+// ChangeDetail is a change and how well it was made.
+type ChangeDetail struct {
+	act.Change
+	Hygiene act.Hygiene `json:"hygiene"`
+}
+
+func (s *server) change(c *call, _ none) (ChangeDetail, error) {
+	ch, err := s.Changes.Get(c.Context(), c.PathValue("change"))
+	if err != nil {
+		return ChangeDetail{}, err
+	}
+	return ChangeDetail{ch, s.Hygiene(ch, c.now)}, nil
 }
 
 // NewChange is a change to put on record.
@@ -41,15 +53,17 @@ type NewChange struct {
 	URL       string            `json:"url,omitempty"`
 	Labels    map[string]string `json:"labels,omitempty"`
 	Verdict   string            `json:"verdict,omitempty" doc:"verified, failed or rolled-back, once it is known."`
+	Risk      declare.Risk      `json:"risk,omitempty" doc:"low, medium or high; found from what the change touches when absent."`
+	Evidence  act.Evidence      `json:"evidence,omitzero" doc:"How it was made: hygiene and lead time come from it."`
 	StartedAt time.Time         `json:"started_at,omitzero" doc:"Now when absent."`
 	EndedAt   time.Time         `json:"ended_at,omitzero"`
 }
 
-func (s *server) recordChange(c *call, in NewChange) (act.Change, error) {
+func (in NewChange) change(c *call) act.Change {
 	ch := act.Change{
 		ID: in.ID, Kind: in.Kind, Summary: in.Summary, Service: in.Service, Resources: in.Resources, Actor: in.Actor,
 		Source: in.Source, From: in.From, To: in.To, URL: in.URL, Labels: in.Labels, Verdict: in.Verdict,
-		StartedAt: in.StartedAt, EndedAt: in.EndedAt,
+		Risk: in.Risk, Evidence: in.Evidence, StartedAt: in.StartedAt, EndedAt: in.EndedAt,
 	}
 	if ch.Actor == "" {
 		ch.Actor = string(c.me.Person)
@@ -57,6 +71,44 @@ func (s *server) recordChange(c *call, in NewChange) (act.Change, error) {
 	if ch.Source == "" {
 		ch.Source = "api"
 	}
+	if ch.Summary == "" {
+		ch.Summary = summary(ch)
+	}
+	return ch
+}
+
+// Import is many changes at once.
+type Import struct {
+	Changes []NewChange `json:"changes" doc:"At most 1,000; either all of them are recorded or none."`
+}
+
+// Imported says what became of them.
+type Imported struct {
+	Recorded  int `json:"recorded" doc:"New, or updated."`
+	Unchanged int `json:"unchanged" doc:"On record already."`
+}
+
+func (s *server) importChanges(c *call, in Import) (Imported, error) {
+	if len(in.Changes) == 0 || len(in.Changes) > 1000 {
+		return Imported{}, invalid("changes", strconv.Itoa(len(in.Changes)), "1 to 1,000 changes")
+	}
+	d := act.Delivery{Source: "import"}
+	for i, n := range in.Changes {
+		if n.StartedAt.IsZero() {
+			return Imported{}, invalid(fmt.Sprintf("changes[%d].started_at", i), "", "a time: an import tells of the past")
+		}
+		ch := n.change(c)
+		if n.Source == "" {
+			ch.Source = "import"
+		}
+		d.Changes = append(d.Changes, ch)
+	}
+	stored, err := s.TakeChanges(c.Context(), c.now, c.me.Actor(), d)
+	return Imported{len(stored), len(in.Changes) - len(stored)}, err
+}
+
+func (s *server) recordChange(c *call, in NewChange) (act.Change, error) {
+	ch := in.change(c)
 	if ch.StartedAt.IsZero() {
 		ch.StartedAt = c.now.UTC()
 		// The same change sent again must be the same change: it began when it was
@@ -66,9 +118,6 @@ func (s *server) recordChange(c *call, in NewChange) (act.Change, error) {
 				ch.StartedAt = was.StartedAt
 			}
 		}
-	}
-	if ch.Summary == "" {
-		ch.Summary = summary(ch)
 	}
 	return s.Changes.Record(c.Context(), c.now, c.me.Actor(), ch)
 }

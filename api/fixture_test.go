@@ -177,7 +177,7 @@ func newWorld(t *testing.T) *world {
 			Impact: func(context.Context, detect.Finding, time.Time, time.Time) (reviewbook.Impact, error) {
 				return reviewbook.Impact{}, nil
 			}}),
-		Query: engine.Query, URL: link, Started: at, Now: func() time.Time { return w.now }, Logger: log, Version: "1.2.3",
+		TakeChanges: changes.Take, Query: engine.Query, URL: link, Started: at, Now: func() time.Time { return w.now }, Logger: log, Version: "1.2.3",
 	}
 	w.rebuild()
 	return w

@@ -10,6 +10,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/act"
 	"github.com/evenkeel/evenkeel/act/account"
+	"github.com/evenkeel/evenkeel/act/change"
 	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/detect"
 	"github.com/evenkeel/evenkeel/detect/backtest"
@@ -42,6 +43,11 @@ type Options struct {
 	// Replay says what rules would have done: it fills in the history and the incidents.
 	// Optional: without it there is no backtest.
 	Replay func(ctx context.Context, o backtest.Options) (*backtest.Result, error)
+	// Hygiene says how well a change was made. Optional: without windows and freezes.
+	Hygiene func(c act.Change, now time.Time) act.Hygiene
+	// TakeChanges stores many changes, all or none, and returns those that are new.
+	// Optional: without it nothing is imported.
+	TakeChanges func(ctx context.Context, now time.Time, actor journal.Actor, d act.Delivery) ([]act.Change, error)
 	// URL makes a link to a path of the pages. Optional: the path alone.
 	URL func(path string) string
 	// Stores reports on what keeps the data. Optional.
@@ -107,6 +113,14 @@ func (o *Options) check() error {
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
+	}
+	if o.Hygiene == nil {
+		o.Hygiene = func(c act.Change, now time.Time) act.Hygiene { return change.Hygiene(c, "", now) }
+	}
+	if o.TakeChanges == nil {
+		o.TakeChanges = func(context.Context, time.Time, journal.Actor, act.Delivery) ([]act.Change, error) {
+			return nil, errors.New("nothing can be imported here")
+		}
 	}
 	if o.URL == nil {
 		o.URL = func(path string) string { return path }

@@ -53,6 +53,7 @@ func (s *server) routes() []route {
 
 		get("/changes", "What altered production, newest first.", s.changes),
 		send(post, "/changes", "Put a change on record. Sending the same ID again updates its end and its verdict.", created, s.recordChange),
+		withFiles(send(post, "/imports/changes", "Put many past changes on record, all or none.", ok, s.importChanges)),
 		get("/changes/{change}", "One change.", s.change),
 
 		get("/runbooks", "All runbooks.", s.runbooks),

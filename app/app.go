@@ -176,7 +176,7 @@ func (a *App) connect(ctx context.Context) (err error) {
 		return err
 	}
 	a.accounts = account.New(a.db)
-	a.changes = change.New(change.Options{DB: a.db, Known: a.known, OnRecord: a.onChange})
+	a.changes = change.New(change.Options{DB: a.db, Known: a.known, OnRecord: a.onChange, Touched: a.touched})
 	a.incidents = incident.New(incident.Options{
 		DB: a.db, Logger: log.With("room", "respond"), Distances: a.distances, TeamOf: a.teamOf, OnCall: a.onCall,
 		Known: func(p declare.PersonID) bool { return a.ws().Person(p) != nil },

@@ -22,7 +22,7 @@ func (a *App) pages() (http.Handler, error) {
 	return web.New(web.Options{
 		Workspace: a.ws, WorkspaceProblems: a.refused, Journal: a.db, Findings: a.findings, Incidents: a.incidents, Changes: a.changes,
 		Runs: a.runs, Reviews: a.reviews, Silences: silences{a.alerts}, Accounts: accounts{a.accounts},
-		Query: a.instant, QueryRange: a.series, Replay: a.replay,
+		Query: a.instant, QueryRange: a.series, Replay: a.replay, Hygiene: a.hygiene,
 		MayRun: func(who declare.PersonID, risk declare.Risk) (bool, string) {
 			v := authority.Run(who, a.ws().LevelOf(who), risk)
 			return v.Answer == authority.Allow, v.Why

@@ -19,6 +19,7 @@ import (
 //
 //	telemetry in, foreign read-only queries   open on loopback, else a token
 //	acts of foreign formats (silences, reload) a person or a token
+//	webhooks                                   who signs with the source's secret
 //	pages, our own API                         a person or a token
 //	health, sign-in, one-time links, styles    open
 func (a *App) routes() (http.Handler, error) {
@@ -50,6 +51,7 @@ func (a *App) routes() (http.Handler, error) {
 		}
 		_, _ = w.Write([]byte("loaded " + a.ws().Revision + "\n"))
 	})))
+	mux.Handle("/hooks/{source}", a.hooks())
 	faces, err := a.faces()
 	if err != nil {
 		return nil, err

@@ -21,18 +21,18 @@ func init() { verbs = append(verbs, newChange) }
 func newChange() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "change", GroupID: "act", Aliases: []string{"changes"},
-		Short: "Put on record what alters production, and read it: record, list, show",
+		Short: "Put on record what alters production, and read it: record, import, list, show",
 		Example: `  evenkeel change record --kind deploy --service checkout --from 1.4.2 --to 1.5.0
   evenkeel change list --service checkout --since -2h`,
 	}
 	r := newRemote(cmd)
-	cmd.AddCommand(changeRecord(r), changeList(r), changeShow(r))
+	cmd.AddCommand(changeRecord(r), changeImport(r), changeList(r), changeShow(r))
 	return cmd
 }
 
 func changeRecord(r *remote) *cobra.Command {
 	var in api.NewChange
-	var kind, service, file string
+	var kind, service, file, risk string
 	var labels []string
 	var started, ended timeFlag
 	cmd := &cobra.Command{
@@ -47,6 +47,7 @@ It stops at the first line that is refused and names it; the lines before are re
   jq -c '.[] | {id, kind: "flag", service, summary}' flags.json | evenkeel change record --file -`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			in.Kind, in.Service, in.StartedAt, in.EndedAt, in.Source = act.ChangeKind(kind), declare.ServiceID(service), started.t.UTC(), ended.t.UTC(), "cli"
+			in.Risk = declare.Risk(risk)
 			if started.t.IsZero() {
 				in.StartedAt = started.t
 			}
@@ -86,11 +87,20 @@ It stops at the first line that is refused and names it; the lines before are re
 	f.Var(&started, "started", "when it began (default now)")
 	f.Var(&ended, "ended", "when it ended")
 	f.StringVar(&in.Verdict, "verdict", "", "verified, failed or rolled-back")
+	f.StringVar(&risk, "risk", "", "low, medium or high (default: found from what it touches)")
+	f.StringVar(&in.Evidence.Author, "author", "", "who wrote it")
+	f.StringArrayVar(&in.Evidence.Reviewers, "reviewer", nil, "who reviewed it (may be repeated)")
+	f.StringVar(&in.Evidence.Rollback, "rollback", "", "how it is undone: a runbook, a link, a sentence")
+	f.StringVar(&in.Evidence.Checks, "checks", "", "passed or failed")
+	f.StringVar(&in.Evidence.Environment, "environment", "", "where to (default production)")
+	f.StringVar(&in.Evidence.Repository, "repository", "", "where its code is, as acme/checkout")
+	f.StringVar(&in.Evidence.Commit, "commit", "", "which commit of it")
+	f.BoolVar(&in.Evidence.Emergency, "emergency", false, "it could not wait for a window")
 	f.StringVarP(&file, "file", "f", "", "read changes from JSON lines; - is stdin")
 	_ = cmd.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions([]cobra.Completion{"deploy", "rollback", "config", "infrastructure", "flag", "scale", "patch", "network"}, cobra.ShellCompDirectiveNoFileComp))
 	_ = cmd.RegisterFlagCompletionFunc("verdict", cobra.FixedCompletions([]cobra.Completion{"verified", "failed", "rolled-back"}, cobra.ShellCompDirectiveNoFileComp))
 	r.liveFlag(cmd, "service", services)
-	for _, other := range []string{"id", "kind", "service", "resource", "summary", "from", "to", "actor", "link", "label", "started", "ended", "verdict"} {
+	for _, other := range []string{"id", "kind", "service", "resource", "summary", "from", "to", "actor", "link", "label", "started", "ended", "verdict", "risk", "author", "reviewer", "rollback", "checks", "environment", "repository", "commit", "emergency"} {
 		cmd.MarkFlagsMutuallyExclusive("file", other)
 	}
 	return r.changes(cmd)
@@ -157,9 +167,9 @@ func changeList(r *remote) *cobra.Command {
 }
 
 func changeTable(items []act.Change) *table {
-	t := columns("ID", "STARTED", "KIND", "SERVICE", "FROM", "TO", "WHO", "VERDICT", "SUMMARY")
+	t := columns("ID", "STARTED", "KIND", "SERVICE", "FROM", "TO", "RISK", "WHO", "VERDICT", "SUMMARY")
 	for _, c := range items {
-		t.row(c.ID, ago(c.StartedAt), string(c.Kind), string(c.Service), c.From, c.To, c.Actor, c.Verdict, c.Summary)
+		t.row(c.ID, ago(c.StartedAt), string(c.Kind), string(c.Service), c.From, c.To, string(c.Risk), c.Actor, c.Verdict, c.Summary)
 	}
 	return t
 }
@@ -169,7 +179,7 @@ func changeShow(r *remote) *cobra.Command {
 		Use: "show ID", Args: cobra.ExactArgs(1), ValidArgsFunction: r.live(changeIDs), Short: "Show one change",
 		Example: "  evenkeel change show c-1f0c2d3e4a5b6c7d",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return one(cmd, r, "show change "+args[0], "/changes/"+seg(args[0]), func(w io.Writer, c act.Change) {
+			return one(cmd, r, "show change "+args[0], "/changes/"+seg(args[0]), func(w io.Writer, c api.ChangeDetail) {
 				s := sheet{}
 				s.add("change", c.ID)
 				s.add("summary", c.Summary)
@@ -185,6 +195,16 @@ func changeShow(r *remote) *cobra.Command {
 				s.add("started", exactly(c.StartedAt))
 				s.add("ended", exactly(c.EndedAt))
 				s.add("link", c.URL)
+				s.add("risk", string(c.Risk))
+				for _, why := range c.RiskWhy {
+					s.add("  because", why)
+				}
+				if c.Hygiene.Score >= 0 {
+					s.add("hygiene", fmt.Sprintf("%.0f %%", 100*c.Hygiene.Score))
+				}
+				for _, i := range c.Hygiene.Items {
+					s.add("  "+i.State, i.Name+": "+i.Why)
+				}
 				for _, k := range sortedKeys(c.Labels) {
 					s.add("label "+k, c.Labels[k])
 				}

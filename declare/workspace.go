@@ -64,6 +64,7 @@ type Settings struct {
 		GRPC string // listen address of OTLP/gRPC; default 127.0.0.1:4317, "off" for none
 	}
 	Levels []Level
+	Hooks  map[string]Hook // by source, as github
 }
 
 // Limits bound what comes from outside. See docs/observe.md for the defaults.

@@ -2,6 +2,7 @@ package web
 
 import (
 	"cmp"
+	"math"
 	"net/http"
 	"net/url"
 	"strings"
@@ -15,13 +16,12 @@ import (
 
 func changeURL(id string) string { return "/changes/" + url.PathEscape(id) }
 
-var changeKinds = []string{"deploy", "rollback", "config", "infrastructure", "flag", "scale", "patch", "network", "run"}
-
 type changesView struct {
 	Page
 	Service, Kind, Text, Range string
 	Services                   []*declare.Service
-	Kinds                      []string
+	Kinds                      []act.ChangeKind
+	Hygiene                    string // mean of those shown, "" when none can be told
 	Days                       []changeDay
 	Pager                      pager
 	Form                       act.Change // as typed
@@ -43,7 +43,7 @@ func (s *site) changes(w http.ResponseWriter, r *http.Request, me act.Identity) 
 func (s *site) showChanges(w http.ResponseWriter, r *http.Request, me act.Identity, status int, problem string, form act.Change) error {
 	q := r.URL.Query()
 	v := changesView{
-		Page: s.page(r, me, "Changes", "changes"), Services: s.Workspace().Services, Kinds: changeKinds,
+		Page: s.page(r, me, "Changes", "changes"), Services: s.Workspace().Services, Kinds: act.Kinds,
 		Service: q.Get("service"), Kind: q.Get("kind"), Text: q.Get("q"), Range: q.Get("range"), Form: form, Open: q.Has("new") || problem != "",
 	}
 	v.Problem = problem
@@ -56,13 +56,20 @@ func (s *site) showChanges(w http.ResponseWriter, r *http.Request, me act.Identi
 		return err
 	}
 	shown := found[:min(len(found), perPage)]
+	sum, told := 0.0, 0
 	for _, c := range shown {
+		if h := s.Hygiene(c, s.Now()); h.Score >= 0 {
+			sum, told = sum+h.Score, told+1
+		}
 		day := c.StartedAt.UTC().Format("Monday, 2 January 2006")
 		if n := len(v.Days); n == 0 || v.Days[n-1].Day != day {
 			v.Days = append(v.Days, changeDay{Day: day})
 		}
 		last := &v.Days[len(v.Days)-1]
 		last.Changes = append(last.Changes, c)
+	}
+	if told > 0 {
+		v.Hygiene = percent(math.Round(100*sum/float64(told)) / 100)
 	}
 	v.Pager = newPager(v.Here, f.Offset, len(shown), -1, len(found) > perPage)
 	s.render(w, status, "changes", v)
@@ -78,6 +85,12 @@ func (s *site) recordChange(w http.ResponseWriter, r *http.Request, me act.Ident
 	c := act.Change{
 		Kind: act.ChangeKind(cmp.Or(get("kind"), "deploy")), Summary: get("summary"), Service: declare.ServiceID(get("service")),
 		Actor: cmp.Or(get("actor"), string(me.Person)), Source: "page", From: get("from"), To: get("to"), URL: get("url"), StartedAt: now, EndedAt: now,
+		Evidence: act.Evidence{Rollback: get("rollback")},
+	}
+	for r := range strings.SplitSeq(get("reviewers"), ",") {
+		if r = strings.TrimSpace(r); r != "" {
+			c.Evidence.Reviewers = append(c.Evidence.Reviewers, r)
+		}
 	}
 	var err error
 	if at := get("started_at"); at != "" {
@@ -110,6 +123,7 @@ func (s *site) recordChange(w http.ResponseWriter, r *http.Request, me act.Ident
 type changeView struct {
 	Page
 	Change   act.Change
+	Hygiene  act.Hygiene
 	Charts   []*Chart
 	Blamed   []respond.Incident // incidents that have it among their suspects
 	Timeline []journal.Fact
@@ -122,7 +136,7 @@ func (s *site) change(w http.ResponseWriter, r *http.Request, me act.Identity) e
 	if err != nil {
 		return err
 	}
-	v := changeView{Page: s.page(r, me, c.Summary, "changes"), Change: c, SafeURL: safeLink(c.URL) && !strings.HasPrefix(c.URL, "/")}
+	v := changeView{Page: s.page(r, me, c.Summary, "changes"), Change: c, Hygiene: s.Hygiene(c, now), SafeURL: safeLink(c.URL) && !strings.HasPrefix(c.URL, "/")}
 	from, to := c.StartedAt.Add(-20*time.Minute).Truncate(time.Second), c.StartedAt.Add(40*time.Minute).Truncate(time.Second)
 	if to.After(now) {
 		to = now.Truncate(time.Second)

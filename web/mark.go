@@ -43,6 +43,7 @@ var looks = map[string]look{
 	"pending": {"ring", "off", ""}, "done": {"check", "ok", ""}, "refused": {"cross", "bad", ""}, "interrupted": {"pause", "bad", ""}, "skipped": {"dash", "off", ""},
 	"approved": {"check", "ok", ""}, "active": {"mute", "info", ""}, "expired": {"dash", "off", ""}, "sent": {"check", "ok", ""},
 	"draft": {"ring", "info", ""}, "published": {"check", "ok", ""}, "error": {"triangle", "bad", ""}, "warning": {"diamond", "warn", ""},
+	"met": {"check", "ok", ""}, "missing": {"cross", "bad", ""}, "due": {"ring", "off", ""},
 	"in use": {"check", "ok", ""}, "disabled": {"cross", "off", ""}, "enabled": {"check", "ok", ""}, "allowed": {"check", "ok", ""}, "asks": {"pause", "warn", "asks first"},
 }
 

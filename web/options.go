@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/act"
+	"github.com/evenkeel/evenkeel/act/change"
 	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/detect"
 	"github.com/evenkeel/evenkeel/detect/backtest"
@@ -48,6 +49,9 @@ type Options struct {
 	// MayApprove says whether a person may answer for a step that somebody else
 	// asked for, and why.
 	MayApprove func(who declare.PersonID, risk declare.Risk, requestedBy journal.Actor) (ok bool, why string)
+
+	// Hygiene says how well a change was made. Optional: without windows and freezes.
+	Hygiene func(c act.Change, now time.Time) act.Hygiene
 
 	Now     func() time.Time // optional: time.Now
 	Logger  *slog.Logger     // optional: slog.Default
@@ -170,6 +174,9 @@ func (o *Options) check() error {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Hygiene == nil {
+		o.Hygiene = func(c act.Change, now time.Time) act.Hygiene { return change.Hygiene(c, "", now) }
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()

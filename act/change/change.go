@@ -6,6 +6,7 @@
 package change
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"database/sql"
@@ -29,6 +30,8 @@ type Options struct {
 	DB       *state.DB
 	Known    func(declare.ServiceID) bool            // whether the catalogue has a service
 	OnRecord func(ctx context.Context, c act.Change) // after a change was stored; may be nil
+	// Touched says what a change touches, for its risk; nil for nothing known.
+	Touched func(c act.Change) Touched
 }
 
 // Book implements act.Changes.
@@ -92,10 +95,22 @@ func check(now time.Time, actor journal.Actor, c *act.Change) error {
 		return invalid("labels", fmt.Sprint(len(c.Labels)), "at most 50")
 	case c.Verdict != "" && c.Verdict != "verified" && c.Verdict != "failed" && c.Verdict != "rolled-back":
 		return invalid("verdict", c.Verdict, "verified, failed or rolled-back")
+	case c.Risk != "" && c.Risk.Rank() < 1:
+		return invalid("risk", string(c.Risk), "low, medium or high; left out, it is found from what the change touches")
+	case c.Evidence.Checks != "" && c.Evidence.Checks != "passed" && c.Evidence.Checks != "failed":
+		return invalid("evidence.checks", c.Evidence.Checks, "passed or failed")
+	case len(c.Evidence.Reviewers) > 50:
+		return invalid("evidence.reviewers", fmt.Sprint(len(c.Evidence.Reviewers)), "at most 50")
 	case c.URL != "" && !strings.HasPrefix(c.URL, "https://") && !strings.HasPrefix(c.URL, "http://"):
 		return invalid("url", c.URL, "an http or https URL")
 	}
 	texts := map[string]string{"summary": c.Summary, "service": string(c.Service), "actor": c.Actor, "source": c.Source, "from": c.From, "to": c.To, "run": c.Run, "url": c.URL}
+	e := &c.Evidence
+	e.CommittedAt = e.CommittedAt.UTC().Truncate(time.Millisecond)
+	texts["evidence.author"], texts["evidence.rollback"], texts["evidence.environment"], texts["evidence.repository"], texts["evidence.commit"] = e.Author, e.Rollback, e.Environment, e.Repository, e.Commit
+	for i, r := range e.Reviewers {
+		texts[fmt.Sprintf("evidence.reviewers[%d]", i)] = r
+	}
 	for k, v := range c.Labels {
 		texts["labels."+k] = v
 		texts["labels"] = k
@@ -120,17 +135,8 @@ func (b *Book) Record(ctx context.Context, now time.Time, actor journal.Actor, c
 		return act.Change{}, err
 	}
 	stored := false
-	err := b.o.DB.Update(ctx, func(tx *state.Tx) error {
-		was, err := scan(tx.QueryRowContext(ctx, `SELECT `+columns+` FROM changes WHERE id = ?`, c.ID))
-		switch {
-		case errors.Is(err, act.ErrNotFound):
-			stored = true
-			return b.insert(ctx, tx, now, actor, &c)
-		case err != nil:
-			return err
-		}
-		stored, err = update(ctx, tx, now, actor, &was, c)
-		c = was
+	err := b.o.DB.Update(ctx, func(tx *state.Tx) (err error) {
+		stored, err = b.store(ctx, tx, now, actor, &c)
 		return err
 	})
 	if err != nil {
@@ -142,12 +148,38 @@ func (b *Book) Record(ctx context.Context, now time.Time, actor journal.Actor, c
 	return c, nil
 }
 
+// store puts a change that was checked into a transaction; c becomes what is on record.
+func (b *Book) store(ctx context.Context, tx *state.Tx, now time.Time, actor journal.Actor, c *act.Change) (bool, error) {
+	was, err := scan(tx.QueryRowContext(ctx, `SELECT `+columns+` FROM changes WHERE id = ?`, c.ID))
+	switch {
+	case errors.Is(err, act.ErrNotFound):
+		if err := enrich(ctx, tx, c); err != nil {
+			return false, err
+		}
+		b.classify(c)
+		return true, b.insert(ctx, tx, now, actor, c)
+	case err != nil:
+		return false, err
+	}
+	stored, err := update(ctx, tx, now, actor, &was, *c)
+	*c = was
+	return stored, err
+}
+
 func (b *Book) insert(ctx context.Context, tx *state.Tx, now time.Time, actor journal.Actor, c *act.Change) error {
 	resources, err := json.Marshal(c.Resources)
 	if err != nil {
 		return err
 	}
 	labels, err := json.Marshal(c.Labels)
+	if err != nil {
+		return err
+	}
+	why, err := json.Marshal(c.RiskWhy)
+	if err != nil {
+		return err
+	}
+	evidence, err := json.Marshal(c.Evidence)
 	if err != nil {
 		return err
 	}
@@ -168,8 +200,8 @@ func (b *Book) insert(ctx context.Context, tx *state.Tx, now time.Time, actor jo
 	if c.Fact, err = tx.Record(journal.Fact{At: now, Kind: "change.recorded", Actor: actor, Subject: journal.MakeRef("change", c.ID), Refs: refs, Text: text}); err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO changes (id, kind, summary, service, resources, actor, source, from_ver, to_ver, url, labels, run, verdict, started_ms, ended_ms, recorded_ms, fact)
-		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`, c.ID, c.Kind, c.Summary, c.Service, string(resources), c.Actor, c.Source, c.From, c.To, c.URL, string(labels), c.Run, c.Verdict,
+	_, err = tx.ExecContext(ctx, `INSERT INTO changes (id, kind, summary, service, resources, actor, source, from_ver, to_ver, url, labels, run, verdict, risk, risk_why, evidence, started_ms, ended_ms, recorded_ms, fact)
+		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`, c.ID, c.Kind, c.Summary, c.Service, string(resources), c.Actor, c.Source, c.From, c.To, c.URL, string(labels), c.Run, c.Verdict, c.Risk, string(why), string(evidence),
 		state.Millis(c.StartedAt), state.Millis(c.EndedAt), state.Millis(now), c.Fact)
 	if err != nil {
 		return fmt.Errorf("cannot record change %q: %w", c.ID, err)
@@ -189,13 +221,25 @@ func update(ctx context.Context, tx *state.Tx, now time.Time, actor journal.Acto
 	if c.Verdict != "" {
 		next.Verdict = c.Verdict
 	}
-	if next.EndedAt.Equal(was.EndedAt) && next.Verdict == was.Verdict {
+	next.Evidence = merged(was.Evidence, c.Evidence)
+	evidence, err := json.Marshal(next.Evidence)
+	if err != nil {
+		return false, err
+	}
+	before, err := json.Marshal(was.Evidence)
+	if err != nil {
+		return false, err
+	}
+	if next.EndedAt.Equal(was.EndedAt) && next.Verdict == was.Verdict && bytes.Equal(evidence, before) {
 		return false, nil
 	}
-	if _, err := tx.ExecContext(ctx, `UPDATE changes SET ended_ms = ?, verdict = ? WHERE id = ?`, state.Millis(next.EndedAt), next.Verdict, next.ID); err != nil {
+	if _, err := tx.ExecContext(ctx, `UPDATE changes SET ended_ms = ?, verdict = ?, evidence = ? WHERE id = ?`, state.Millis(next.EndedAt), next.Verdict, string(evidence), next.ID); err != nil {
 		return false, fmt.Errorf("cannot update change %q: %w", c.ID, err)
 	}
 	text := "ended: " + next.Summary
+	if next.EndedAt.Equal(was.EndedAt) && next.Verdict == was.Verdict {
+		text = "more is known of: " + next.Summary
+	}
 	if next.Verdict != "" {
 		text += " (" + next.Verdict + ")"
 	}
@@ -206,23 +250,24 @@ func update(ctx context.Context, tx *state.Tx, now time.Time, actor journal.Acto
 	if next.Run != "" {
 		refs = append(refs, journal.MakeRef("run", next.Run))
 	}
-	_, err := tx.Record(journal.Fact{At: now, Kind: "change.updated", Actor: actor, Cause: was.Fact, Subject: journal.MakeRef("change", c.ID), Refs: refs, Text: text})
+	_, err = tx.Record(journal.Fact{At: now, Kind: "change.updated", Actor: actor, Cause: was.Fact, Subject: journal.MakeRef("change", c.ID), Refs: refs, Text: text})
 	*was = next
 	return true, err
 }
 
-const columns = `id, kind, summary, service, resources, actor, source, from_ver, to_ver, url, labels, run, verdict, started_ms, ended_ms, fact`
+const columns = `id, kind, summary, service, resources, actor, source, from_ver, to_ver, url, labels, run, verdict, risk, risk_why, evidence, started_ms, ended_ms, fact`
 
 func scan(row interface{ Scan(...any) error }) (act.Change, error) {
 	var c act.Change
-	var resources, labels string
+	var resources, labels, why, evidence string
 	var started, ended int64
-	err := row.Scan(&c.ID, &c.Kind, &c.Summary, &c.Service, &resources, &c.Actor, &c.Source, &c.From, &c.To, &c.URL, &labels, &c.Run, &c.Verdict, &started, &ended, &c.Fact)
+	err := row.Scan(&c.ID, &c.Kind, &c.Summary, &c.Service, &resources, &c.Actor, &c.Source, &c.From, &c.To, &c.URL, &labels, &c.Run, &c.Verdict, &c.Risk, &why, &evidence, &started, &ended, &c.Fact)
 	if errors.Is(err, sql.ErrNoRows) {
 		return c, act.ErrNotFound
 	}
 	if err == nil {
-		err = errors.Join(json.Unmarshal([]byte(resources), &c.Resources), json.Unmarshal([]byte(labels), &c.Labels))
+		err = errors.Join(json.Unmarshal([]byte(resources), &c.Resources), json.Unmarshal([]byte(labels), &c.Labels),
+			json.Unmarshal([]byte(why), &c.RiskWhy), json.Unmarshal([]byte(evidence), &c.Evidence))
 	}
 	if err != nil {
 		return c, fmt.Errorf("cannot read change: %w", err)

@@ -41,7 +41,7 @@ func Read(file string, data []byte, sink *declare.Problems) declare.Settings {
 	if !ok {
 		return s
 	}
-	d.Only("external_url", "evaluation", "metrics", "logs", "limits", "host", "otlp", "levels")
+	d.Only("external_url", "evaluation", "metrics", "logs", "limits", "host", "otlp", "levels", "hooks")
 	if n := d.Field("external_url"); !n.Missing() {
 		s.ExternalURL = strings.TrimSuffix(n.String(), "/")
 		if u, err := url.Parse(s.ExternalURL); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil {
@@ -90,6 +90,7 @@ func Read(file string, data []byte, sink *declare.Problems) declare.Settings {
 	if n := d.Field("levels"); !n.Missing() {
 		s.Levels = levels(n)
 	}
+	s.Hooks = hooks(d.Field("hooks"))
 	return s
 }
 

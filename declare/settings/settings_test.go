@@ -51,7 +51,7 @@ func TestMistakes(t *testing.T) {
 		}
 	}
 	f("[]", `e.yml:1:1: got "a list", expected a mapping`)
-	f("metric: {}", `e.yml:1:1: metric: got "metric", expected one of external_url, evaluation, metrics, logs, limits, host, otlp, levels (did you mean "metrics"?)`)
+	f("metric: {}", `e.yml:1:1: metric: got "metric", expected one of external_url, evaluation, metrics, logs, limits, host, otlp, levels, hooks (did you mean "metrics"?)`)
 	f("external_url: example.org", `e.yml:1:15: external_url: got "example.org", expected a URL as https://evenkeel.example.org`)
 	f("external_url: https://u:p@example.org", `e.yml:1:15: external_url: got "https://u:p@example.org", expected a URL as https://evenkeel.example.org`)
 	f("evaluation: {interval: 5}", `e.yml:1:24: evaluation.interval: got "5", expected a duration as 15s, 5m or 30d`)
@@ -67,6 +67,10 @@ func TestMistakes(t *testing.T) {
 	f("levels: [{name: a}, {name: a}]", `e.yml:1:28: levels[1].name: got "a", expected each level once`)
 	f("levels: [{name: boss, alone: high}, {name: new}]",
 		`e.yml:1:37: levels[1]: got "new", expected levels that may at least what the first one, boss, may (the first level is that of everybody who has none: put the lowest there)`)
+	f("hooks: {githbu: {secret: '${env:A}'}}", `e.yml:1:9: hooks.githbu: got "githbu", expected one of argocd, cdevents, cloudevents, flux, github, gitlab, terraform (did you mean "github"?)`)
+	f("hooks: {github: {secret: hunter2}}", `e.yml:1:26: hooks.github.secret: got "…", expected an environment variable as ${env:GITHUB_WEBHOOK_SECRET}, or secret_file (a secret does not belong into this file)`)
+	f("hooks: {github: {}}", `e.yml:1:17: hooks.github: expected a secret as ${env:GITHUB_WEBHOOK_SECRET}, or a secret_file (without one nothing is taken)`)
+	f("hooks: {github: {secret: '${env:A}', secret_file: b}}", `e.yml:1:51: hooks.github.secret_file: got "b", expected either secret or secret_file`)
 	f("host: {}\n---\nhost: {}\n", `e.yml:3:1: got "another document", expected one document in this file (what stands after --- would not be read)`)
 }
 
