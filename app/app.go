@@ -180,7 +180,7 @@ func (a *App) connect(ctx context.Context) (err error) {
 	a.incidents = incident.New(incident.Options{
 		DB: a.db, Logger: log.With("room", "respond"), Distances: a.distances, TeamOf: a.teamOf, OnCall: a.onCall,
 		Known: func(p declare.PersonID) bool { return a.ws().Person(p) != nil },
-		Onset: a.onset, Suspects: a.suspects, URL: a.link,
+		Onset: a.onset, Suspects: a.suspects, URL: a.link, TierOf: a.tierOf, Moved: a.findings.Moved,
 	})
 	a.runs = runbook.New(runbook.Options{
 		DB: a.db, Logger: log.With("room", "act"), Changes: a.changes, KnownService: a.known, ObjectiveOf: a.objectiveOf, Query: a.values, Verify: a.recovered,

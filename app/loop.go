@@ -21,18 +21,11 @@ import (
 // message can name it and its suspects.
 func (a *App) take(ctx context.Context, findings []detect.Finding) error {
 	now := time.Now()
-	out, err := a.incidents.Take(ctx, now, findings, func(f detect.Finding) bool {
-		silenced, inhibited := a.alerts.Muted(ctx, f.Labels)
-		return len(silenced) > 0 || inhibited
-	})
+	out, err := a.incidents.Take(ctx, now, findings, a.alerts.Muter(ctx, now, findings))
 	if err != nil {
 		return err
 	}
-	for _, f := range out {
-		if f.Incident != 0 {
-			a.findings.Attached(f.Incident, f.ID)
-		}
-	}
+	a.findings.Attached(out)
 	return a.alerts.Send(ctx, now, out)
 }
 

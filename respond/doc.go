@@ -10,10 +10,10 @@
 //
 //	          acknowledge           all paging findings resolved, or mitigate
 //	open ──────────────► acknowledged ──────────────► mitigated ──► resolved
-//	 │ all paging findings resolved, or mitigate          ▲  │ resolve
-//	 └────────────────────────────────────────────────────┘  │ a finding pages again
-//	 ▲                                                        │
-//	 └── open (or acknowledged, when somebody had) ◄──────────┘
+//	 │ ▲ all paging findings resolved, or mitigate        ▲  │ resolve
+//	 └─┼──────────────────────────────────────────────────┘  │
+//	   └── a finding pages again: it is open, and pages ◄────┘
 //
-// resolve is allowed from every state but resolved; resolved is final.
+// resolve and merge are allowed from open, acknowledged and mitigated; resolved and
+// merged are final. An acknowledgement ends with the alerts that it was given for.
 package respond

@@ -25,6 +25,7 @@ const (
 	Acknowledged Status = "acknowledged"
 	Mitigated    Status = "mitigated"
 	Resolved     Status = "resolved"
+	Merged       Status = "merged" // its findings went to another one
 )
 
 // Event moves an incident from state to state.
@@ -36,21 +37,24 @@ const (
 	Mitigate    Event = "mitigate" // users are served again, seen by the SLI or said by a person
 	Regress     Event = "regress"  // a finding pages again
 	Resolve     Event = "resolve"
+	Merge       Event = "merge" // a person says that it is the same as another one
 )
 
-// Next owns every transition. acked says whether somebody had acknowledged before.
-func Next(s Status, e Event, acked bool) (Status, error) {
+// Next owns every transition. An acknowledgement ends with what it was given for: what
+// pages again after all had cleared is open, and pages anew.
+func Next(s Status, e Event) (Status, error) {
+	ended := s == Resolved || s == Merged
 	switch {
 	case e == Acknowledge && s == Open:
 		return Acknowledged, nil
 	case e == Mitigate && (s == Open || s == Acknowledged):
 		return Mitigated, nil
-	case e == Regress && s == Mitigated && acked:
-		return Acknowledged, nil
 	case e == Regress && s == Mitigated:
 		return Open, nil
-	case e == Resolve && s != Resolved:
+	case e == Resolve && !ended:
 		return Resolved, nil
+	case e == Merge && !ended:
+		return Merged, nil
 	}
 	return s, &TransitionError{From: s, Event: e}
 }
@@ -73,6 +77,8 @@ type Clocks struct {
 	Acknowledged time.Time `json:"acknowledged,omitzero"`
 	Mitigated    time.Time `json:"mitigated,omitzero"`
 	Resolved     time.Time `json:"resolved,omitzero"`
+	// Sources say for each point how it was found, or who set it.
+	Sources map[Point]string `json:"sources,omitempty"`
 }
 
 // Incident is the work on findings that page.
@@ -85,11 +91,18 @@ type Incident struct {
 	Services []declare.ServiceID `json:"services"` // all that have a finding in it
 	Team     declare.TeamID      `json:"team"`
 	Assignee declare.PersonID    `json:"assignee,omitempty"`
-	Clocks   Clocks              `json:"clocks"`
-	Suspects []Suspect           `json:"suspects"`
-	Runbook  string              `json:"runbook,omitempty"` // of the first finding that names one
-	Fact     journal.ID          `json:"fact"`              // incident.opened
+	Sev      Sev                 `json:"sev,omitempty"`
+	// Roles are who leads, who speaks to others, who writes down.
+	Roles      map[Role]declare.PersonID `json:"roles,omitempty"`
+	MergedInto Number                    `json:"merged_into,omitempty"`
+	Clocks     Clocks                    `json:"clocks"`
+	Suspects   []Suspect                 `json:"suspects"`
+	Runbook    string                    `json:"runbook,omitempty"` // of the first finding that names one
+	Fact       journal.ID                `json:"fact"`              // incident.opened
 }
+
+// Ended says whether nothing moves it any more.
+func (i *Incident) Ended() bool { return i.Status == Resolved || i.Status == Merged }
 
 // Suspect is what may have caused an incident, best first. Score is in [0,1].
 type Suspect struct {

@@ -298,7 +298,7 @@ func (b incidentBook) change(n respond.Number, fn func(*respond.Incident) error)
 
 func (b incidentBook) Do(_ context.Context, now time.Time, actor journal.Actor, n respond.Number, ev respond.Event, _ string) (respond.Incident, error) {
 	i, err := b.change(n, func(i *respond.Incident) error {
-		next, err := respond.Next(i.Status, ev, !i.Clocks.Acknowledged.IsZero())
+		next, err := respond.Next(i.Status, ev)
 		if err != nil {
 			return err
 		}

@@ -103,7 +103,7 @@ func (s *site) showIncident(w http.ResponseWriter, r *http.Request, me act.Ident
 	}
 	v.Problem = problem
 	for _, e := range []respond.Event{respond.Acknowledge, respond.Mitigate, respond.Resolve} {
-		_, err := respond.Next(i.Status, e, !i.Clocks.Acknowledged.IsZero())
+		_, err := respond.Next(i.Status, e)
 		v.Can[string(e)] = err == nil
 	}
 	v.Points = clockPoints(i.Clocks)

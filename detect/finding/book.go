@@ -139,8 +139,12 @@ func (b *Book) handOver(ctx context.Context, hand []detect.Finding) error {
 	if b.sink == nil {
 		return nil
 	}
+	known := make(map[int64]bool, len(hand))
+	for i := range hand {
+		known[hand[i].ID] = true
+	}
 	for id := range b.pending {
-		if slices.ContainsFunc(hand, func(f detect.Finding) bool { return f.ID == id }) {
+		if known[id] {
 			continue
 		}
 		f, err := b.Get(ctx, id)
@@ -272,11 +276,29 @@ func refs(f *detect.Finding) []journal.Ref {
 	return out
 }
 
-// Attached tells the book to which incident findings belong, once that is committed.
-func (b *Book) Attached(incident int64, ids ...int64) {
-	// Called from the sink, under the lock of Observe: the map is ours already.
+// Attached tells the book to which incidents findings belong, once that is committed.
+// It is for the sink: Observe holds the lock.
+func (b *Book) Attached(found []detect.Finding) {
+	for i := range found {
+		f := &found[i]
+		if was, ok := b.open[f.Fingerprint]; ok && was.ID == f.ID && was.Incident != f.Incident {
+			was.Incident = f.Incident
+			b.open[f.Fingerprint] = was
+		}
+	}
+}
+
+// Moved tells the book that findings belong to another incident now. It MUST NOT be
+// called from the sink.
+func (b *Book) Moved(incident int64, ids []int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	moved := make(map[int64]bool, len(ids))
+	for _, id := range ids {
+		moved[id] = true
+	}
 	for fp, f := range b.open {
-		if slices.Contains(ids, f.ID) {
+		if moved[f.ID] {
 			f.Incident = incident
 			b.open[fp] = f
 		}

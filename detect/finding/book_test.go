@@ -343,7 +343,8 @@ func TestAttached(t *testing.T) {
 			_, err := tx.ExecContext(ctx, `UPDATE findings SET incident = 7 WHERE id = 1`)
 			return err
 		})
-		d.book.Attached(7, 1)
+		found[0].Incident = 7
+		d.book.Attached(found[:1])
 		return err
 	})
 	d.observe(night, slow("A"), slow("B"))

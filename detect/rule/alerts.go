@@ -2,6 +2,7 @@ package rule
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/prometheus/prometheus/rules"
@@ -11,20 +12,44 @@ import (
 	"github.com/evenkeel/evenkeel/detect/objective"
 )
 
+// together is what one evaluation of a group has to hand on. Its alerts go as one: an
+// inhibition must know of both sides, whichever rule stands first.
+type together struct {
+	mu   sync.Mutex
+	seen []detect.Finding
+}
+
+type togetherKey struct{}
+
+// together lets notify collect until done is called.
+func (r *Runner) together(ctx context.Context) (_ context.Context, done func()) {
+	t := &together{}
+	return context.WithValue(ctx, togetherKey{}, t), func() { r.observe(ctx, t.seen) }
+}
+
 // notify is the manager's hand-off of alerts that fire or have stopped to.
 func (r *Runner) notify(ctx context.Context, expr string, alerts ...*rules.Alert) {
 	seen := make([]detect.Finding, 0, len(alerts))
-	now := time.Now()
 	for _, a := range alerts {
 		if a.State == rules.StatePending {
 			continue
 		}
 		seen = append(seen, finding(a, expr))
 	}
+	if t, ok := ctx.Value(togetherKey{}).(*together); ok {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.seen = append(t.seen, seen...)
+		return
+	}
+	r.observe(ctx, seen)
+}
+
+func (r *Runner) observe(ctx context.Context, seen []detect.Finding) {
 	if len(seen) == 0 {
 		return
 	}
-	if err := r.opts.Findings.Observe(ctx, now, seen); err != nil {
+	if err := r.opts.Findings.Observe(ctx, time.Now(), seen); err != nil {
 		// The manager sends firing alerts again, and the book those that it could not hand on.
 		r.opts.Logger.Error("cannot take findings", "err", err)
 	}

@@ -29,6 +29,8 @@ const (
 // paces are the groups' own: what each follows and when it was evaluated.
 type paces struct {
 	engine *evaluate.Incremental
+	// together collects what one evaluation of a group hands on, until done is called.
+	together func(ctx context.Context) (_ context.Context, done func())
 
 	mu        sync.Mutex
 	groups    map[string]*pace
@@ -130,6 +132,8 @@ func (p *paces) query(ctx context.Context, expr string, at time.Time) (promql.Ve
 func (p *paces) iterate(ctx context.Context, g *rules.Group, at time.Time) {
 	mine, groups, interrupt := p.of(g)
 	if mine == nil {
+		ctx, done := p.together(ctx)
+		defer done()
 		rules.DefaultEvalIterationFunc(ctx, g, at)
 		return
 	}
@@ -140,7 +144,9 @@ func (p *paces) iterate(ctx context.Context, g *rules.Group, at time.Time) {
 		default:
 		}
 		start := time.Now()
+		ctx, done := p.together(ctx)
 		rules.DefaultEvalIterationFunc(ctx, g, at)
+		done()
 		mine.took, mine.last = time.Since(start), at
 		mine.evals++
 	}

@@ -68,6 +68,7 @@ type Runner struct {
 func New(o Options) *Runner {
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &Runner{opts: o, cancel: cancel, files: map[string]*rulefmt.RuleGroups{}, paces: &paces{engine: o.Engine}}
+	r.paces.together = r.together
 	r.manager = rules.NewManager(&rules.ManagerOptions{
 		ExternalURL: o.ExternalURL,
 		QueryFunc:   r.paces.query,

@@ -61,21 +61,22 @@ type Options struct {
 
 // Pipeline is Alertmanager's machinery, wired.
 type Pipeline struct {
-	o        Options
-	dir      string
-	alerts   *mem.Alerts
-	silences *silence.Silences
-	silencer *silence.Silencer
-	log      *nflog.Log
-	groups   marker.GroupMarker
-	api      *apiv2.API
-	handler  http.Handler
-	builder  *notify.PipelineBuilder
-	metrics  *dispatch.DispatcherMetrics
-	sent     *prometheus.CounterVec
-	soon     chan struct{} // asks for a snapshot of the notification log
-	external *external
-	failures failures
+	o           Options
+	dir         string
+	alerts      *mem.Alerts
+	silences    *silence.Silences
+	silencer    *silence.Silencer
+	log         *nflog.Log
+	groups      marker.GroupMarker
+	api         *apiv2.API
+	handler     http.Handler
+	builder     *notify.PipelineBuilder
+	metrics     *dispatch.DispatcherMetrics
+	sent        *prometheus.CounterVec
+	soon        chan struct{} // asks for a snapshot of the notification log
+	external    *external
+	failures    failures
+	inhibitions inhibitions
 
 	saving     sync.Mutex // one snapshot at a time
 	ending     sync.Mutex // one silence ends at a time
@@ -166,7 +167,9 @@ func (p *Pipeline) alertGroups(ctx context.Context, routes func(*dispatch.Route)
 func (p *Pipeline) Send(ctx context.Context, now time.Time, findings []detect.Finding) error {
 	alerts := make([]*amalert.Alert, 0, len(findings))
 	for i := range findings {
-		alerts = append(alerts, p.toAlert(&findings[i], now))
+		a := p.toAlert(&findings[i], now)
+		p.inhibitions.see(now, a.Labels, a.EndsAt)
+		alerts = append(alerts, a)
 	}
 	if err := p.alerts.Put(ctx, alerts...); err != nil {
 		return fmt.Errorf("cannot send findings: %w", err)
@@ -175,15 +178,7 @@ func (p *Pipeline) Send(ctx context.Context, now time.Time, findings []detect.Fi
 }
 
 func (p *Pipeline) toAlert(f *detect.Finding, now time.Time) *amalert.Alert {
-	a := &amalert.Alert{UpdatedAt: now, Alert: model.Alert{Labels: model.LabelSet{}, Annotations: model.LabelSet{}, StartsAt: f.OpenedAt}}
-	for k, v := range f.Labels {
-		if v != "" {
-			a.Labels[model.LabelName(k)] = model.LabelValue(v)
-		}
-	}
-	if a.Labels[model.AlertNameLabel] == "" && f.Name != "" {
-		a.Labels[model.AlertNameLabel] = model.LabelValue(f.Name)
-	}
+	a := &amalert.Alert{UpdatedAt: now, Alert: model.Alert{Labels: labelsOf(f), Annotations: model.LabelSet{}, StartsAt: f.OpenedAt}}
 	for k, v := range f.Annotations {
 		a.Annotations[model.LabelName(k)] = model.LabelValue(v)
 	}
@@ -214,10 +209,7 @@ func (p *Pipeline) Muted(ctx context.Context, labels map[string]string) (silence
 	for _, s := range found {
 		silencedBy = append(silencedBy, s.Id)
 	}
-	if i := p.inhibitor.Load(); i != nil {
-		inhibited = i.Mutes(ctx, set)
-	}
-	return silencedBy, inhibited
+	return silencedBy, p.inhibitions.mutes(time.Now(), set, nil)
 }
 
 // Apply takes over a routing configuration. Alerts, silences and the notification log
@@ -230,6 +222,7 @@ func (p *Pipeline) Apply(cfg *amconfig.Config) error {
 		return fmt.Errorf("cannot apply routing.yml: %w", err)
 	}
 	p.stopRouting()
+	p.inhibitions.use(cfg.InhibitRules)
 	inhibitor := inhibit.NewInhibitor(p.alerts, cfg.InhibitRules, p.o.Logger, eventrecorder.Recorder{})
 	stage := p.builder.New(built.receivers, func() time.Duration { return 0 }, inhibitor, p.silencer, built.intervener, p.groups, noted{p.log, p.soon}, nil)
 	p.api.Update(cfg, func(ctx context.Context, labels model.LabelSet) {

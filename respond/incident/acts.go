@@ -23,6 +23,7 @@ var done = map[respond.Event]struct {
 	respond.Mitigate:    {"incident.mitigated", "mitigated"},
 	respond.Regress:     {"incident.regressed", "regressed"},
 	respond.Resolve:     {"incident.resolved", "resolved"},
+	respond.Merge:       {"incident.merged", "merged"},
 }
 
 // Do implements respond.Incidents.
@@ -31,8 +32,8 @@ func (b *Book) Do(ctx context.Context, now time.Time, actor journal.Actor, n res
 		return respond.Incident{}, err
 	}
 	return b.change(ctx, n, func(tx *state.Tx, i *respond.Incident) error {
-		if e == respond.Regress {
-			return &respond.TransitionError{From: i.Status, Event: e} // only a finding can
+		if e == respond.Regress || e == respond.Merge {
+			return &respond.TransitionError{From: i.Status, Event: e} // only a finding can; Merge has an act of its own
 		}
 		text := ""
 		if note != "" {
@@ -44,29 +45,45 @@ func (b *Book) Do(ctx context.Context, now time.Time, actor journal.Actor, n res
 
 // move makes one transition and records it.
 func (b *Book) move(tx *state.Tx, now time.Time, actor journal.Actor, i *respond.Incident, e respond.Event, cause journal.ID, text string, refs ...journal.Ref) error {
-	next, err := respond.Next(i.Status, e, !i.Clocks.Acknowledged.IsZero())
+	next, err := respond.Next(i.Status, e)
 	if err != nil {
 		return err
 	}
 	i.Status = next
+	c := &i.Clocks
 	switch e {
 	case respond.Acknowledge:
-		i.Clocks.Acknowledged = now
+		if c.Acknowledged.IsZero() { // the first one is how long it took
+			c.Acknowledged = now
+			c.Say(respond.PointAcknowledged, actor.Name())
+		}
 		if i.Assignee == "" && strings.HasPrefix(string(actor), "person:") {
 			i.Assignee = declare.PersonID(actor.Name()) // who takes it, has it
 		}
 	case respond.Mitigate:
-		i.Clocks.Mitigated = now
+		c.Mitigated = now
+		c.Say(respond.PointMitigated, said(actor, "nothing pages any more"))
 	case respond.Regress:
-		i.Clocks.Mitigated = time.Time{}
+		c.Mitigated = time.Time{}
+		c.Say(respond.PointMitigated, "")
 	case respond.Resolve:
-		i.Clocks.Resolved = now
-		if i.Clocks.Mitigated.IsZero() {
-			i.Clocks.Mitigated = now
+		c.Resolved = now
+		c.Say(respond.PointResolved, actor.Name())
+		if c.Mitigated.IsZero() {
+			c.Mitigated = now
+			c.Say(respond.PointMitigated, "with the resolution, by "+actor.Name())
 		}
 	}
 	_, err = b.fact(tx, now, actor, done[e].kind, cause, i, fmt.Sprintf("incident %d %s%s", i.Number, done[e].verb, text), refs...)
 	return err
+}
+
+// said is who set a point, or how the system found it.
+func said(actor journal.Actor, how string) string {
+	if strings.HasPrefix(string(actor), "person:") {
+		return actor.Name()
+	}
+	return how
 }
 
 // change runs fn on an incident in one transaction and stores what it made of it.
@@ -94,7 +111,7 @@ func (b *Book) Assign(ctx context.Context, now time.Time, actor journal.Actor, n
 		return respond.Incident{}, &respond.InvalidError{Field: "person", Got: string(to), Want: "a person of the catalogue"}
 	}
 	return b.change(ctx, n, func(tx *state.Tx, i *respond.Incident) error {
-		if i.Status == respond.Resolved {
+		if i.Ended() {
 			return &respond.TransitionError{From: i.Status, Event: "assign"}
 		}
 		i.Assignee = to
@@ -129,7 +146,7 @@ func checkText(s string) error {
 // RefreshSuspects ranks anew, and records it when the list has changed.
 func (b *Book) RefreshSuspects(ctx context.Context, now time.Time, n respond.Number) error {
 	i, err := b.Get(ctx, n)
-	if err != nil || i.Status == respond.Resolved || b.o.Suspects == nil {
+	if err != nil || i.Ended() || b.o.Suspects == nil {
 		return err
 	}
 	suspects, err := b.o.Suspects(ctx, i)

@@ -17,7 +17,7 @@ import (
 	"github.com/evenkeel/evenkeel/state"
 )
 
-// Options of a Book. All functions are required but Suspects and Onset.
+// Options of a Book. All functions are required but those that say otherwise, Suspects and Onset.
 type Options struct {
 	DB     *state.DB
 	Logger *slog.Logger
@@ -25,6 +25,10 @@ type Options struct {
 	Distances func(declare.ServiceID) map[declare.ResourceID]int
 	// TeamOf is the owner of a service.
 	TeamOf func(declare.ServiceID) declare.TeamID
+	// TierOf is how important a service is, 1 to 4; 0 where that is not known. Optional.
+	TierOf func(declare.ServiceID) int
+	// Moved is told which findings belong to another incident now. Optional.
+	Moved func(incident int64, findings []int64)
 	// OnCall is who has the duty of a team, "" for nobody.
 	OnCall func(declare.TeamID, time.Time) declare.PersonID
 	// Known says whether a person exists, for assignments.
@@ -45,7 +49,7 @@ var _ respond.Incidents = (*Book)(nil)
 // New returns the book.
 func New(o Options) *Book { return &Book{o: o} }
 
-const columns = `number, title, severity, status, service, team, assignee, services, impact_ms, impact_source, detected_ms, acked_ms, mitigated_ms, resolved_ms, suspects, runbook, fact`
+const columns = `number, title, severity, status, service, team, assignee, services, impact_ms, impact_source, detected_ms, acked_ms, mitigated_ms, resolved_ms, suspects, runbook, fact, sev, roles, clock_sources, merged_into`
 
 type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
@@ -54,10 +58,11 @@ type querier interface {
 
 func scan(row interface{ Scan(...any) error }) (respond.Incident, error) {
 	var i respond.Incident
-	var services, suspects string
+	var services, suspects, roles, sources string
 	var impact, detected, acked, mitigated, resolved int64
 	err := row.Scan(&i.Number, &i.Title, &i.Severity, &i.Status, &i.Service, &i.Team, &i.Assignee, &services, &impact, &i.Clocks.ImpactSource,
-		&detected, &acked, &mitigated, &resolved, &suspects, &i.Runbook, &i.Fact)
+		&detected, &acked, &mitigated, &resolved, &suspects, &i.Runbook, &i.Fact,
+		&i.Sev, &roles, &sources, &i.MergedInto)
 	if errors.Is(err, sql.ErrNoRows) {
 		return i, respond.ErrNotFound
 	}
@@ -66,6 +71,12 @@ func scan(row interface{ Scan(...any) error }) (respond.Incident, error) {
 	}
 	if err == nil {
 		err = json.Unmarshal([]byte(suspects), &i.Suspects)
+	}
+	if err == nil {
+		err = json.Unmarshal([]byte(roles), &i.Roles)
+	}
+	if err == nil {
+		err = json.Unmarshal([]byte(sources), &i.Clocks.Sources)
 	}
 	if err != nil {
 		return i, fmt.Errorf("cannot read incident: %w", err)
@@ -123,23 +134,43 @@ func (b *Book) Get(ctx context.Context, n respond.Number) (respond.Incident, err
 	return get(ctx, b.o.DB.Read(), n)
 }
 
+// services is the list of one, or of none.
+func services(s declare.ServiceID) []declare.ServiceID {
+	if s == "" {
+		return []declare.ServiceID{}
+	}
+	return []declare.ServiceID{s}
+}
+
+// insert gives an incident its row and its number.
+func insert(ctx context.Context, tx *state.Tx, i *respond.Incident) error {
+	res, err := tx.ExecContext(ctx, `INSERT INTO incidents (title, severity, status, service, team, detected_ms) VALUES (?,?,?,?,?,?)`,
+		i.Title, i.Severity, i.Status, i.Service, i.Team, state.Millis(i.Clocks.Detected))
+	if err != nil {
+		return fmt.Errorf("cannot store an incident: %w", err)
+	}
+	id, err := res.LastInsertId()
+	i.Number = respond.Number(id)
+	return err
+}
+
 // save writes every column that can change.
 func save(ctx context.Context, tx *state.Tx, i *respond.Incident) error {
-	services, err := json.Marshal(i.Services)
-	if err != nil {
-		return err
-	}
-	suspects, err := json.Marshal(i.Suspects)
-	if err != nil {
-		return err
+	var texts []any
+	for _, v := range []any{i.Services, i.Suspects, i.Roles, i.Clocks.Sources} {
+		text, err := json.Marshal(v)
+		if err != nil {
+			return err
+		}
+		texts = append(texts, string(text))
 	}
 	if i.Suspects == nil {
-		suspects = []byte("[]")
+		texts[1] = "[]"
 	}
 	c := i.Clocks
-	_, err = tx.ExecContext(ctx, `UPDATE incidents SET title=?, severity=?, status=?, assignee=?, services=?, impact_ms=?, impact_source=?, acked_ms=?, mitigated_ms=?, resolved_ms=?, suspects=?, runbook=?, fact=? WHERE number=?`,
-		i.Title, i.Severity, i.Status, i.Assignee, string(services), state.Millis(c.Impact), c.ImpactSource, state.Millis(c.Acknowledged),
-		state.Millis(c.Mitigated), state.Millis(c.Resolved), string(suspects), i.Runbook, i.Fact, i.Number)
+	_, err := tx.ExecContext(ctx, `UPDATE incidents SET services=?, suspects=?, roles=?, clock_sources=?, title=?, severity=?, status=?, assignee=?, impact_ms=?, impact_source=?, detected_ms=?, acked_ms=?, mitigated_ms=?, resolved_ms=?, runbook=?, fact=?, sev=?, merged_into=? WHERE number=?`,
+		append(texts, i.Title, i.Severity, i.Status, i.Assignee, state.Millis(c.Impact), c.ImpactSource, state.Millis(c.Detected), state.Millis(c.Acknowledged),
+			state.Millis(c.Mitigated), state.Millis(c.Resolved), i.Runbook, i.Fact, i.Sev, i.MergedInto, i.Number)...)
 	if err != nil {
 		return fmt.Errorf("cannot store incident %d: %w", i.Number, err)
 	}

@@ -9,125 +9,202 @@ import (
 	"strings"
 	"time"
 
-	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/detect"
 	"github.com/evenkeel/evenkeel/journal"
 	"github.com/evenkeel/evenkeel/respond"
 	"github.com/evenkeel/evenkeel/state"
 )
 
-// joinDistance is how far along dependencies one incident reaches.
-const joinDistance = 3
+// atOnce is how many findings are placed in one transaction: others write in between.
+const atOnce = 1000
 
 // Take gives findings their incident and returns them with what a page must say. A
-// muted finding opens nothing.
+// muted finding opens nothing. Thousands at once are placed in few transactions: a
+// storm must not hold up the page that it is about.
 func (b *Book) Take(ctx context.Context, now time.Time, findings []detect.Finding, muted func(detect.Finding) bool) ([]detect.Finding, error) {
 	out := slices.Clone(findings)
+	if err := incidentsOf(ctx, b.o.DB.Read(), out); err != nil {
+		return nil, err
+	}
+	var fresh []*detect.Finding
+	held, over := map[respond.Number]*detect.Finding{}, map[respond.Number]*detect.Finding{}
+	paging := false
 	for i := range out {
 		f := &out[i]
+		n := respond.Number(f.Incident)
+		switch {
+		case f.Open() && n != 0:
+			// It belongs to one. Where that was resolved by hand while the finding still
+			// holds, it stays so: a person has decided, and a new episode opens a new one.
+			if held[n] == nil {
+				held[n] = f
+			}
+		case f.Open() && f.Severity == detect.Page:
+			if !muted(*f) {
+				fresh, paging = append(fresh, f), true
+			}
+		case f.Open():
+			fresh = append(fresh, f)
+		case n != 0 && f.Severity == detect.Page:
+			over[n] = f // the last one is the cause
+		}
+	}
+	if !paging {
+		// Tickets that no active incident concerns come again every minute: they cost
+		// no transaction.
 		var err error
-		if f.Open() {
-			err = b.takeOpen(ctx, now, f, muted)
-		} else {
-			err = b.takeResolved(ctx, now, f)
+		if fresh, err = b.concerned(ctx, now, fresh); err != nil {
+			return nil, err
 		}
+	}
+	var opened []opening
+	for chunk := range slices.Chunk(fresh, atOnce) {
+		o, err := b.place(ctx, now, chunk)
 		if err != nil {
-			return nil, fmt.Errorf("cannot take finding %d: %w", f.ID, err)
+			return nil, fmt.Errorf("cannot take findings from %d on: %w", chunk[0].ID, err)
 		}
-		if err := b.enrich(ctx, f); err != nil {
+		opened = append(opened, o...)
+	}
+	for _, n := range slices.Sorted(maps.Keys(over)) {
+		if err := b.takeResolved(ctx, now, over[n]); err != nil {
+			return nil, fmt.Errorf("cannot take finding %d: %w", over[n].ID, err)
+		}
+	}
+	for _, o := range opened {
+		if err := b.investigate(ctx, now, o.number, o.finding); err != nil {
+			return nil, err
+		}
+	}
+	pages := map[respond.Number]map[string]string{}
+	for _, n := range slices.Sorted(maps.Keys(held)) {
+		if err := b.resume(ctx, now, n, held[n]); err != nil {
+			return nil, err
+		}
+	}
+	for i := range out {
+		if err := b.enrich(ctx, &out[i], pages); err != nil {
 			return nil, err
 		}
 	}
 	return out, nil
 }
 
-func (b *Book) takeOpen(ctx context.Context, now time.Time, f *detect.Finding, muted func(detect.Finding) bool) error {
-	if err := incidentOf(ctx, b.o.DB.Read(), f); err != nil {
-		return err
+// incidentsOf reads to which incidents findings belong.
+func incidentsOf(ctx context.Context, q querier, found []detect.Finding) error {
+	byID := make(map[int64]*detect.Finding, len(found))
+	for i := range found {
+		found[i].Incident = 0
+		byID[found[i].ID] = &found[i]
 	}
-	if f.Incident != 0 {
-		// It belongs to one. Where that was resolved by hand while the finding still
-		// holds, it stays so: a person has decided, and a new episode opens a new one.
-		return b.resume(ctx, now, f)
-	}
-	if f.Severity == detect.Page && muted(*f) {
-		return nil
-	}
-	opened := respond.Number(0)
-	err := b.o.DB.Update(ctx, func(tx *state.Tx) error {
-		// Asked again where nobody else writes: one finding opens one incident.
-		if err := incidentOf(ctx, tx, f); err != nil || f.Incident != 0 {
-			return err
+	for ids := range slices.Chunk(slices.Sorted(maps.Keys(byID)), 500) {
+		args := make([]any, len(ids))
+		for i, id := range ids {
+			args[i] = id
 		}
-		related, err := b.related(ctx, tx, f.Service)
+		//nolint:gosec // only question marks are joined
+		rows, err := q.QueryContext(ctx, `SELECT id, incident FROM findings WHERE incident > 0 AND id IN (?`+strings.Repeat(",?", len(ids)-1)+`)`, args...)
 		if err != nil {
-			return err
+			return fmt.Errorf("cannot read findings: %w", err)
 		}
-		switch {
-		case related != nil:
-			return b.join(ctx, tx, now, f, related)
-		case f.Severity == detect.Page:
-			opened, err = b.open(ctx, tx, now, f)
-			return err
+		err = func() error {
+			defer rows.Close()
+			for rows.Next() {
+				var id, n int64
+				if err := rows.Scan(&id, &n); err != nil {
+					return err
+				}
+				byID[id].Incident = n
+			}
+			return rows.Err()
+		}()
+		if err != nil {
+			return fmt.Errorf("cannot read findings: %w", err)
 		}
-		return nil
-	})
-	if err != nil || opened == 0 {
-		return err
 	}
-	return b.investigate(ctx, now, opened, f)
+	return nil
 }
 
-func incidentOf(ctx context.Context, q querier, f *detect.Finding) error {
-	return q.QueryRowContext(ctx, `SELECT incident FROM findings WHERE id = ?`, f.ID).Scan(&f.Incident)
-}
-
-// resume investigates where a kill fell between opening the incident and dating it.
-func (b *Book) resume(ctx context.Context, now time.Time, f *detect.Finding) error {
-	i, err := b.Get(ctx, respond.Number(f.Incident))
-	if err != nil || i.Clocks.ImpactSource != "" || i.Status == respond.Resolved {
-		return err
-	}
-	return b.investigate(ctx, now, i.Number, f)
-}
-
-// related is the active incident that covers a service: of itself first, else of
-// something that it depends on or that depends on it.
-func (b *Book) related(ctx context.Context, tx *state.Tx, service declare.ServiceID) (*respond.Incident, error) {
-	if service == "" {
+// concerned are the findings that an active incident covers.
+func (b *Book) concerned(ctx context.Context, now time.Time, found []*detect.Finding) ([]*detect.Finding, error) {
+	if len(found) == 0 {
 		return nil, nil
 	}
-	all, err := list(ctx, tx, active+` ORDER BY number DESC`)
+	d, err := b.board(ctx, b.o.DB.Read(), now)
 	if err != nil {
 		return nil, err
 	}
-	best, nearest := -1, joinDistance+1
-	for i := range all {
-		for _, s := range all[i].Services {
-			if d := b.between(service, s); d < nearest {
-				best, nearest = i, d
-			}
-		}
-	}
-	if best < 0 {
-		return nil, nil
-	}
-	return &all[best], nil
+	return slices.DeleteFunc(found, func(f *detect.Finding) bool { return d.related(f) == nil }), nil
 }
 
-// between is the number of dependency steps from one service to another, either way.
-func (b *Book) between(a, c declare.ServiceID) int {
-	if a == c {
-		return 0
+// opening is an incident that has just been opened, and by what.
+type opening struct {
+	number  respond.Number
+	finding *detect.Finding
+}
+
+// place opens or joins incidents for findings in one transaction.
+func (b *Book) place(ctx context.Context, now time.Time, found []*detect.Finding) (opened []opening, err error) {
+	err = b.o.DB.Update(ctx, func(tx *state.Tx) error {
+		opened = nil
+		// Asked again where nobody else writes: one finding opens one incident.
+		asked := make([]detect.Finding, len(found))
+		for i, f := range found {
+			asked[i].ID = f.ID
+		}
+		if err := incidentsOf(ctx, tx, asked); err != nil {
+			return err
+		}
+		d, err := b.board(ctx, tx, now)
+		if err != nil {
+			return err
+		}
+		joined := map[respond.Number][]*detect.Finding{}
+		var order []*respond.Incident
+		for i, f := range found {
+			if f.Incident = asked[i].Incident; f.Incident != 0 {
+				continue
+			}
+			to := d.related(f)
+			if to == nil && f.Severity == detect.Page {
+				if to = d.storm(f); to == nil {
+					i, err := b.open(ctx, tx, now, f)
+					if err != nil {
+						return err
+					}
+					d.add(i, f)
+					opened = append(opened, opening{i.Number, f})
+					continue
+				}
+			}
+			if to == nil {
+				continue
+			}
+			if err := b.attach(ctx, tx, f, to.Number); err != nil {
+				return err
+			}
+			d.cover(to, f)
+			if joined[to.Number] == nil {
+				order = append(order, to)
+			}
+			joined[to.Number] = append(joined[to.Number], f)
+		}
+		for _, i := range order {
+			if err := b.join(ctx, tx, now, joined[i.Number], i); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return opened, err
+}
+
+// resume investigates where a kill fell between opening the incident and dating it.
+func (b *Book) resume(ctx context.Context, now time.Time, n respond.Number, f *detect.Finding) error {
+	i, err := b.Get(ctx, n)
+	if err != nil || i.Clocks.ImpactSource != "" || i.Ended() {
+		return err
 	}
-	far := joinDistance + 1
-	if d, ok := b.o.Distances(a)[declare.ResourceID("component/default/"+string(c))]; ok {
-		far = min(far, d)
-	}
-	if d, ok := b.o.Distances(c)[declare.ResourceID("component/default/"+string(a))]; ok {
-		far = min(far, d)
-	}
-	return far
+	return b.investigate(ctx, now, n, f)
 }
 
 func (b *Book) attach(ctx context.Context, tx *state.Tx, f *detect.Finding, n respond.Number) error {
@@ -136,59 +213,89 @@ func (b *Book) attach(ctx context.Context, tx *state.Tx, f *detect.Finding, n re
 	return err
 }
 
-func (b *Book) join(ctx context.Context, tx *state.Tx, now time.Time, f *detect.Finding, i *respond.Incident) error {
-	if err := b.attach(ctx, tx, f, i.Number); err != nil {
+// eachJoin is how many findings that join at once get a line of their own in the
+// timeline; of more there is one line that counts them.
+const eachJoin = 20
+
+// join records what has joined an incident.
+func (b *Book) join(ctx context.Context, tx *state.Tx, now time.Time, found []*detect.Finding, i *respond.Incident) error {
+	var paged *detect.Finding
+	for _, f := range found {
+		if i.Runbook == "" {
+			i.Runbook = f.Runbook
+		}
+		if paged == nil && f.Severity == detect.Page {
+			paged = f
+		}
+	}
+	if len(found) <= eachJoin {
+		for _, f := range found {
+			if _, err := b.fact(tx, now, journal.System("respond"), "incident.joined", f.Fact, i, fmt.Sprintf("%s: %s", f.Severity, f.Title()), f.Ref()); err != nil {
+				return err
+			}
+		}
+	} else if err := b.joinMany(tx, now, found, i); err != nil {
 		return err
 	}
-	if !slices.Contains(i.Services, f.Service) {
-		i.Services = append(i.Services, f.Service)
-	}
-	if i.Runbook == "" {
-		i.Runbook = f.Runbook
-	}
-	if _, err := b.fact(tx, now, journal.System("respond"), "incident.joined", f.Fact, i, fmt.Sprintf("%s: %s", f.Severity, f.Title()), f.Ref()); err != nil {
-		return err
-	}
-	if f.Severity == detect.Page && i.Status == respond.Mitigated {
-		if err := b.move(tx, now, journal.System("respond"), i, respond.Regress, f.Fact, ": "+f.Title(), f.Ref()); err != nil {
+	if paged != nil && i.Status == respond.Mitigated {
+		if err := b.move(tx, now, journal.System("respond"), i, respond.Regress, paged.Fact, ": "+paged.Title(), paged.Ref()); err != nil {
 			return err
 		}
 	}
 	return save(ctx, tx, i)
 }
 
-func (b *Book) open(ctx context.Context, tx *state.Tx, now time.Time, f *detect.Finding) (respond.Number, error) {
-	i := respond.Incident{
-		Title: title(f), Severity: f.Severity, Status: respond.Open, Service: f.Service, Team: f.Team, Runbook: f.Runbook,
-		Services: []declare.ServiceID{}, Clocks: respond.Clocks{Detected: f.OpenedAt},
+func (b *Book) joinMany(tx *state.Tx, now time.Time, found []*detect.Finding, i *respond.Incident) error {
+	count := map[string]int{}
+	for _, f := range found {
+		count[f.Name]++
 	}
-	if f.Service != "" {
-		i.Services = append(i.Services, f.Service)
+	names := slices.SortedFunc(maps.Keys(count), func(a, b string) int {
+		if count[a] != count[b] {
+			return count[b] - count[a]
+		}
+		return strings.Compare(a, b)
+	})
+	var most []string
+	for _, n := range names[:min(len(names), 5)] {
+		most = append(most, fmt.Sprintf("%s (%d)", n, count[n]))
 	}
+	if len(names) > 5 {
+		most = append(most, fmt.Sprintf("%d other names", len(names)-5))
+	}
+	var refs []journal.Ref
+	for _, f := range found[:eachJoin] {
+		refs = append(refs, f.Ref())
+	}
+	_, err := b.fact(tx, now, journal.System("respond"), "incident.joined", found[0].Fact, i,
+		fmt.Sprintf("%d findings joined at once: %s", len(found), strings.Join(most, ", ")), refs...)
+	return err
+}
+
+func (b *Book) open(ctx context.Context, tx *state.Tx, now time.Time, f *detect.Finding) (*respond.Incident, error) {
+	i := &respond.Incident{
+		Title: title(f), Severity: f.Severity, Status: respond.Open, Service: f.Service, Team: f.Team, Runbook: f.Runbook, Sev: b.sev(f),
+		Services: services(f.Service), Clocks: respond.Clocks{Detected: f.OpenedAt},
+	}
+	i.Clocks.Say(respond.PointDetected, fmt.Sprintf("finding %d: %s", f.ID, f.Name))
 	if i.Team == "" {
 		i.Team = b.o.TeamOf(f.Service)
 	}
-	res, err := tx.ExecContext(ctx, `INSERT INTO incidents (title, severity, status, service, team, detected_ms) VALUES (?,?,?,?,?,?)`,
-		i.Title, i.Severity, i.Status, i.Service, i.Team, state.Millis(i.Clocks.Detected))
-	if err != nil {
-		return 0, err
+	if err := insert(ctx, tx, i); err != nil {
+		return nil, err
 	}
-	id, err := res.LastInsertId()
-	if err != nil {
-		return 0, err
-	}
-	i.Number = respond.Number(id)
 	if err := b.attach(ctx, tx, f, i.Number); err != nil {
-		return 0, err
+		return nil, err
 	}
 	text := fmt.Sprintf("incident %d opened: %s", i.Number, i.Title)
 	if who := b.o.OnCall(i.Team, now); who != "" {
 		text += fmt.Sprintf("; %s is on call", who)
 	}
-	if i.Fact, err = b.fact(tx, now, journal.System("respond"), "incident.opened", f.Fact, &i, text, f.Ref()); err != nil {
-		return 0, err
+	var err error
+	if i.Fact, err = b.fact(tx, now, journal.System("respond"), "incident.opened", f.Fact, i, text, f.Ref()); err != nil {
+		return nil, err
 	}
-	return i.Number, save(ctx, tx, &i)
+	return i, save(ctx, tx, i)
 }
 
 func title(f *detect.Finding) string {
@@ -212,6 +319,7 @@ func (b *Book) investigate(ctx context.Context, now time.Time, n respond.Number,
 	}
 	i, err := b.change(ctx, n, func(_ *state.Tx, i *respond.Incident) error {
 		i.Clocks.Impact, i.Clocks.ImpactSource = onset, source
+		i.Clocks.Say(respond.PointImpact, source)
 		return nil
 	})
 	if err != nil || b.o.Suspects == nil {
@@ -233,21 +341,8 @@ func (b *Book) investigate(ctx context.Context, now time.Time, n respond.Number,
 
 // takeResolved mitigates an incident whose last paging finding has gone.
 func (b *Book) takeResolved(ctx context.Context, now time.Time, f *detect.Finding) error {
-	if err := incidentOf(ctx, b.o.DB.Read(), f); err != nil {
-		return err
-	}
-	if f.Incident == 0 || f.Severity != detect.Page {
-		return nil
-	}
 	_, err := b.change(ctx, respond.Number(f.Incident), func(tx *state.Tx, i *respond.Incident) error {
-		var still int
-		if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM findings WHERE incident = ? AND severity = ? AND resolved_ms = 0`, f.Incident, detect.Page).Scan(&still); err != nil {
-			return err
-		}
-		if still > 0 || (i.Status != respond.Open && i.Status != respond.Acknowledged) {
-			return nil
-		}
-		return b.move(tx, now, journal.System("respond"), i, respond.Mitigate, f.Fact, ": nothing pages any more", f.Ref())
+		return b.calm(ctx, tx, now, i, f.Fact, f.Ref())
 	})
 	if errors.Is(err, respond.ErrNotFound) {
 		return nil
@@ -255,21 +350,48 @@ func (b *Book) takeResolved(ctx context.Context, now time.Time, f *detect.Findin
 	return err
 }
 
-// enrich adds what a page must say to a finding's annotations.
-func (b *Book) enrich(ctx context.Context, f *detect.Finding) error {
-	if f.Incident == 0 {
+// calm mitigates an incident in which nothing pages any more.
+func (b *Book) calm(ctx context.Context, tx *state.Tx, now time.Time, i *respond.Incident, cause journal.ID, refs ...journal.Ref) error {
+	if i.Status != respond.Open && i.Status != respond.Acknowledged {
 		return nil
 	}
-	i, err := b.Get(ctx, respond.Number(f.Incident))
-	if err != nil {
+	var still bool
+	if err := tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM findings WHERE incident = ? AND severity = ? AND resolved_ms = 0)`, i.Number, detect.Page).Scan(&still); err != nil || still {
 		return err
+	}
+	return b.move(tx, now, journal.System("respond"), i, respond.Mitigate, cause, ": nothing pages any more", refs...)
+}
+
+// enrich adds what a page must say to a finding's annotations.
+func (b *Book) enrich(ctx context.Context, f *detect.Finding, pages map[respond.Number]map[string]string) error {
+	n := respond.Number(f.Incident)
+	if n == 0 {
+		return nil
+	}
+	says, ok := pages[n]
+	if !ok {
+		i, err := b.Get(ctx, n)
+		if err != nil {
+			return err
+		}
+		says = b.says(i)
+		pages[n] = says
 	}
 	a := maps.Clone(f.Annotations)
 	if a == nil {
 		a = map[string]string{}
 	}
-	a["incident"] = fmt.Sprint(int64(i.Number))
-	a["incident_url"] = b.o.URL(fmt.Sprintf("/incidents/%d", i.Number))
+	maps.Copy(a, says)
+	a["outcome_url"] = b.o.URL("/findings/" + fmt.Sprint(f.ID) + "/outcome")
+	if f.Runbook != "" && !strings.Contains(f.Runbook, "://") {
+		a["runbook_url"] = b.o.URL("/runbooks/" + f.Runbook + "?incident=" + fmt.Sprint(f.Incident))
+	}
+	f.Annotations = a
+	return nil
+}
+
+// says is what a page must say of an incident.
+func (b *Book) says(i respond.Incident) map[string]string {
 	var lines []string
 	for _, s := range i.Suspects[:min(3, len(i.Suspects))] {
 		lines = append(lines, fmt.Sprintf("%d. %s (%.2f)", s.Rank, s.Reason, s.Score))
@@ -277,10 +399,7 @@ func (b *Book) enrich(ctx context.Context, f *detect.Finding) error {
 	if len(lines) == 0 {
 		lines = []string{"no change stands out"}
 	}
-	a["suspects"] = strings.Join(lines, "\n")
-	if f.Runbook != "" && !strings.Contains(f.Runbook, "://") {
-		a["runbook_url"] = b.o.URL("/runbooks/" + f.Runbook + "?incident=" + fmt.Sprint(f.Incident))
+	return map[string]string{
+		"incident": fmt.Sprint(int64(i.Number)), "incident_url": b.o.URL(fmt.Sprintf("/incidents/%d", i.Number)), "suspects": strings.Join(lines, "\n"),
 	}
-	f.Annotations = a
-	return nil
 }

@@ -68,7 +68,7 @@ func TestSilencedOpensNothing(t *testing.T) {
 }
 
 // TestMitigateAndRegress follows findings: the last page that goes mitigates, one that
-// comes back regresses to where the incident was, and nothing but a person resolves.
+// comes back regresses and has to be acknowledged anew; nothing but a person resolves.
 func TestMitigateAndRegress(t *testing.T) {
 	d := newDesk(t)
 	slow, errs := page("Slow", "checkout"), page("Errors", "payments")
@@ -88,7 +88,10 @@ func TestMitigateAndRegress(t *testing.T) {
 	d.see(time.Minute, over(slow))
 	d.expect("1 mitigated checkout,payments")
 	d.see(time.Minute, slow)
-	d.expect("1 acknowledged checkout,payments") // somebody has it already
+	d.expect("1 open checkout,payments") // the acknowledgement ended with what it was given for
+	if c := d.get(1).Clocks; c.Acknowledged.IsZero() {
+		t.Error("the first acknowledgement is forgotten")
+	}
 	d.do("alice", 1, respond.Resolve)
 	d.see(time.Minute, slow)
 	d.expect("1 resolved checkout,payments") // a person has decided; the episode opens no other

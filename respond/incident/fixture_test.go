@@ -93,6 +93,7 @@ func (d *desk) take(ctx context.Context, found []detect.Finding) error {
 	for _, f := range out {
 		d.told[f.Name] = f
 	}
+	d.findings.Attached(out)
 	return err
 }
 

@@ -1,0 +1,193 @@
+package alert
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/prometheus/alertmanager/config/common"
+	"github.com/prometheus/alertmanager/inhibit"
+	"github.com/prometheus/common/model"
+
+	"github.com/evenkeel/evenkeel/detect"
+)
+
+// inhibitions say at once which findings others inhibit. Alertmanager's own inhibitor
+// learns of an alert only after it was sent, which is soon enough for messages, as
+// their groups wait; an incident opens before that. So a page and the source that
+// inhibits it can come together, and the page opens nothing.
+type inhibitions struct {
+	mu      sync.RWMutex
+	rules   []*inhibitRule
+	firing  map[model.Fingerprint]source // every alert that was sent and has not ended
+	pruneAt time.Time
+}
+
+type source struct {
+	labels model.LabelSet
+	ends   time.Time
+}
+
+type inhibitRule struct {
+	*inhibit.InhibitRule
+	equal []model.LabelName
+	// sources are those of the rule, by the values of the labels that have to be equal.
+	sources map[string]map[model.Fingerprint]source
+}
+
+func (r *inhibitRule) key(labels model.LabelSet) string {
+	var b strings.Builder
+	for _, name := range r.equal {
+		b.WriteString(string(labels[name]))
+		b.WriteByte(0xff)
+	}
+	return b.String()
+}
+
+// use takes over the rules of a configuration; what fires is kept.
+func (in *inhibitions) use(rules []common.InhibitRule) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.rules = nil
+	for _, cr := range rules {
+		r := &inhibitRule{InhibitRule: inhibit.NewInhibitRule(cr), sources: map[string]map[model.Fingerprint]source{}}
+		for name := range r.Equal {
+			r.equal = append(r.equal, name)
+		}
+		in.rules = append(in.rules, r)
+	}
+	for fp, s := range in.firing {
+		in.index(fp, s)
+	}
+}
+
+func (in *inhibitions) index(fp model.Fingerprint, s source) {
+	for _, r := range in.rules {
+		if !r.SourceMatchers.Matches(s.labels) {
+			continue
+		}
+		k := r.key(s.labels)
+		if r.sources[k] == nil {
+			r.sources[k] = map[model.Fingerprint]source{}
+		}
+		r.sources[k][fp] = s
+	}
+}
+
+// see notes an alert that is on its way; one that has ended inhibits no more.
+func (in *inhibitions) see(now time.Time, labels model.LabelSet, ends time.Time) {
+	fp := labels.Fingerprint()
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.firing == nil {
+		in.firing = map[model.Fingerprint]source{}
+	}
+	if !ends.After(now) {
+		in.drop(fp)
+		return
+	}
+	s := source{labels, ends}
+	in.firing[fp] = s
+	in.index(fp, s)
+	if now.After(in.pruneAt) { // those that nobody confirmed
+		for fp, s := range in.firing {
+			if !s.ends.After(now) {
+				in.drop(fp)
+			}
+		}
+		in.pruneAt = now.Add(time.Minute)
+	}
+}
+
+func (in *inhibitions) drop(fp model.Fingerprint) {
+	s, ok := in.firing[fp]
+	if !ok {
+		return
+	}
+	delete(in.firing, fp)
+	for _, r := range in.rules {
+		k := r.key(s.labels)
+		if delete(r.sources[k], fp); len(r.sources[k]) == 0 {
+			delete(r.sources, k)
+		}
+	}
+}
+
+// mutes says whether something that fires, or comes with it, inhibits an alert.
+func (in *inhibitions) mutes(now time.Time, labels model.LabelSet, with together) bool {
+	in.mu.RLock()
+	defer in.mu.RUnlock()
+	fp := labels.Fingerprint()
+	for _, r := range in.rules {
+		if !r.TargetMatchers.Matches(labels) {
+			continue
+		}
+		// As in Alertmanager: what matches both sides is not inhibited by its like.
+		both := r.SourceMatchers.Matches(labels)
+		counts := func(other model.Fingerprint, s model.LabelSet) bool {
+			return other != fp && (!both || !r.TargetMatchers.Matches(s))
+		}
+		k := r.key(labels)
+		for other, s := range r.sources[k] {
+			if s.ends.After(now) && counts(other, s.labels) {
+				return true
+			}
+		}
+		for _, s := range with[r][k] {
+			if counts(s.Fingerprint(), s) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// together are the sources among findings that come together, by rule and key.
+type together map[*inhibitRule]map[string][]model.LabelSet
+
+func (in *inhibitions) among(findings []detect.Finding) together {
+	in.mu.RLock()
+	defer in.mu.RUnlock()
+	out := together{}
+	for i := range findings {
+		if len(in.rules) == 0 || !findings[i].Open() {
+			continue
+		}
+		labels := labelsOf(&findings[i])
+		for _, r := range in.rules {
+			if !r.SourceMatchers.Matches(labels) {
+				continue
+			}
+			if out[r] == nil {
+				out[r] = map[string][]model.LabelSet{}
+			}
+			k := r.key(labels)
+			out[r][k] = append(out[r][k], labels)
+		}
+	}
+	return out
+}
+
+func labelsOf(f *detect.Finding) model.LabelSet {
+	set := make(model.LabelSet, len(f.Labels)+1)
+	for k, v := range f.Labels {
+		if v != "" {
+			set[model.LabelName(k)] = model.LabelValue(v)
+		}
+	}
+	if set[model.AlertNameLabel] == "" && f.Name != "" {
+		set[model.AlertNameLabel] = model.LabelValue(f.Name)
+	}
+	return set
+}
+
+// Muter says of each of these findings whether it is silenced, or inhibited by what
+// fires or by another one of them.
+func (p *Pipeline) Muter(ctx context.Context, now time.Time, findings []detect.Finding) func(detect.Finding) bool {
+	with := p.inhibitions.among(findings)
+	return func(f detect.Finding) bool {
+		labels := labelsOf(&f)
+		return p.silencer.Mutes(ctx, labels) || p.inhibitions.mutes(now, labels, with)
+	}
+}
