@@ -65,26 +65,57 @@ type Run struct {
 	Approvals []Approval            `json:"approvals,omitempty"`
 	Fact      journal.ID            `json:"fact"` // run.started
 	Source    []byte                `json:"-"`
+
+	TakenBy    declare.PersonID `json:"taken_by,omitempty"`    // who goes on with it, where the one who started may not
+	BreakGlass string           `json:"break_glass,omitempty"` // the reason, when approvals were not waited for
+	Mode       RunMode          `json:"mode,omitempty"`
+	Parent     string           `json:"parent,omitempty"` // the run that it is a step of
+	ParentStep int              `json:"parent_step,omitempty"`
+	Minutes    int              `json:"minutes,omitempty"`  // of people's work, as they said
+	Locks      []string         `json:"locks,omitempty"`    // what it holds now
+	Baseline   string           `json:"baseline,omitempty"` // how the objective stood before, in words
+	Token      string           `json:"-"`                  // with which it was started
+	Asked      declare.PersonID `json:"-"`                  // whose wish it was, beside the one who started it
+	Print      string           `json:"-"`                  // of the runbook and its components, as they were
 }
+
+// Doer is who runs its steps now.
+func (r *Run) Doer() declare.PersonID {
+	if r.TakenBy != "" {
+		return r.TakenBy
+	}
+	return declare.PersonID(r.Actor.Name())
+}
+
+// RunMode says how much of a run is real.
+type RunMode string
+
+// The modes of a run.
+const (
+	ModeReal      RunMode = ""
+	ModeDry       RunMode = "dry"       // looks, and says what it would do
+	ModeRehearsal RunMode = "rehearsal" // against a simulated fault, or dry: nothing real is altered
+)
 
 // Ref is how facts name it.
 func (r *Run) Ref() journal.Ref { return journal.MakeRef("run", r.ID) }
 
 // RunStep is one step of a run. Output is capped and has no secrets of ours.
 type RunStep struct {
-	Index     int          `json:"index"`
-	Name      string       `json:"name"`
-	Language  string       `json:"language"`
-	Risk      declare.Risk `json:"risk"`
-	Rollback  bool         `json:"rollback,omitempty"`
-	Status    StepStatus   `json:"status"`
-	Attempt   int          `json:"attempt"`
-	Body      string       `json:"body"`  // as written
-	Shown     string       `json:"shown"` // with the parameters that it gets, for the approver
-	Output    string       `json:"output,omitempty"`
-	Detail    string       `json:"detail,omitempty"` // exit code, status, value; why it failed
-	StartedAt time.Time    `json:"started_at,omitzero"`
-	EndedAt   time.Time    `json:"ended_at,omitzero"`
+	Index     int           `json:"index"`
+	Name      string        `json:"name"`
+	Language  string        `json:"language"`
+	Risk      declare.Risk  `json:"risk"`
+	Class     declare.Class `json:"class,omitempty"`
+	Rollback  bool          `json:"rollback,omitempty"`
+	Status    StepStatus    `json:"status"`
+	Attempt   int           `json:"attempt"`
+	Body      string        `json:"body"`  // as written
+	Shown     string        `json:"shown"` // with the parameters that it gets, for the approver
+	Output    string        `json:"output,omitempty"`
+	Detail    string        `json:"detail,omitempty"` // exit code, status, value; why it failed
+	StartedAt time.Time     `json:"started_at,omitzero"`
+	EndedAt   time.Time     `json:"ended_at,omitzero"`
 }
 
 // Approval is a question to somebody else whether a step may run, and the answer.
@@ -97,7 +128,12 @@ type Approval struct {
 	ShownHash   string        `json:"shown_hash"`
 	RequestedBy journal.Actor `json:"requested_by"`
 	RequestedAt time.Time     `json:"requested_at"`
-	Decision    string        `json:"decision,omitempty"` // "", approved, refused
+	Class       declare.Class `json:"class,omitempty"`
+	Part        string        `json:"part,omitempty"`     // whose approval it takes, in words
+	Evidence    string        `json:"evidence,omitempty"` // what is known beside the step: checks, dry run, rollback, budget
+	Voice       bool          `json:"voice,omitempty"`    // DecidedBy said it, RecordedBy wrote it down
+	RecordedBy  journal.Actor `json:"recorded_by,omitempty"`
+	Decision    string        `json:"decision,omitempty"` // "", approved, refused, expired
 	DecidedBy   journal.Actor `json:"decided_by,omitempty"`
 	DecidedAt   time.Time     `json:"decided_at,omitzero"`
 	Reason      string        `json:"reason,omitempty"`
@@ -108,6 +144,14 @@ type StartRun struct {
 	Runbook  string            `json:"runbook"`
 	Params   map[string]string `json:"params"`
 	Incident int64             `json:"incident,omitempty"`
+	Mode     RunMode           `json:"mode,omitempty"`
+	// BreakGlass is the reason not to wait for approvals; few may.
+	BreakGlass string `json:"break_glass,omitempty"`
+	// Token is the ID of the token that asks, "" for a session: revoked, it stops the run.
+	Token string `json:"-"`
+	// Asked is somebody beside who: whose wish it was (a request's author). They may not
+	// approve it either. Optional.
+	Asked declare.PersonID `json:"-"`
 }
 
 // RunFilter selects runs, newest first. Zero fields do not restrict. Limit 0 means 100.

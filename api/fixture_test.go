@@ -91,7 +91,7 @@ params:
 ---
 Say it first.
 
-` + "```sh {name=say risk=low}\necho \"$greeting\"\n```\n\nThen do it.\n\n```sh {name=restart risk=high}\necho restarted\n```\n"
+` + "```sh {name=say class=A2}\necho \"$greeting\"\n```\n\nThen do it.\n\n```sh {name=restart risk=medium}\necho restarted\n```\n"
 
 // at is when the fixture's story begins.
 var at = time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)

@@ -182,11 +182,11 @@ func (a *App) connect(ctx context.Context) (err error) {
 		Known: func(p declare.PersonID) bool { return a.ws().Person(p) != nil },
 		Onset: a.onset, Suspects: a.suspects, URL: a.link, TierOf: a.tierOf, Moved: a.findings.Moved,
 	})
-	a.runs = runbook.New(runbook.Options{
+	a.runs = runbook.New(a.guide(runbook.Options{
 		DB: a.db, Logger: log.With("room", "act"), Changes: a.changes, KnownService: a.known, ObjectiveOf: a.objectiveOf, Query: a.values, Verify: a.recovered,
 		Runbook: func(name string) *declare.Runbook { return a.ws().Runbook(name) },
 		Level:   func(p declare.PersonID) declare.Level { return a.ws().LevelOf(p) },
-	})
+	}))
 	a.reviews = review.New(review.Options{DB: a.db, Incidents: a.incidents, Findings: a.findings, Runs: a.runs, Changes: a.changes, Impact: a.impact})
 	a.part("respond: alerts", a.alerts.Run)
 	a.part("detect: rules", a.rules.Run)

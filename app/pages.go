@@ -9,7 +9,6 @@ import (
 
 	"github.com/evenkeel/evenkeel/act"
 	"github.com/evenkeel/evenkeel/act/account"
-	"github.com/evenkeel/evenkeel/act/authority"
 	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/journal"
 	"github.com/evenkeel/evenkeel/respond"
@@ -23,14 +22,7 @@ func (a *App) pages() (http.Handler, error) {
 		Workspace: a.ws, WorkspaceProblems: a.refused, Journal: a.db, Findings: a.findings, Incidents: a.incidents, Changes: a.changes,
 		Runs: a.runs, Reviews: a.reviews, Silences: silences{a.alerts}, Accounts: accounts{a.accounts},
 		Query: a.instant, QueryRange: a.series, Replay: a.replay, Hygiene: a.hygiene,
-		MayRun: func(who declare.PersonID, risk declare.Risk) (bool, string) {
-			v := authority.Run(who, a.ws().LevelOf(who), risk)
-			return v.Answer == authority.Allow, v.Why
-		},
-		MayApprove: func(who declare.PersonID, risk declare.Risk, requestedBy journal.Actor) (bool, string) {
-			v := authority.Approve(who, a.ws().LevelOf(who), risk, declare.PersonID(requestedBy.Name()))
-			return v.Answer == authority.Allow, v.Why
-		},
+		Guide:  a.runs,
 		Logger: a.o.Logger.With("room", "web"), Version: a.o.Version, Closing: a.closing,
 	})
 }

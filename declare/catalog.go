@@ -104,26 +104,6 @@ func (r Risk) Rank() int {
 	return -1
 }
 
-// Level says what a person of it may do: run steps up to Alone without asking,
-// approve other people's steps up to Approve.
-type Level struct {
-	Name    LevelName `yaml:"name" json:"name"`
-	Alone   Risk      `yaml:"alone" json:"alone"`
-	Approve Risk      `yaml:"approve" json:"approve"`
-}
-
-// DefaultLevels is used where evenkeel.yml declares none. See docs/act.md.
-func DefaultLevels() []Level {
-	return []Level{
-		{"trainee", RiskNone, RiskNone},
-		{"junior", RiskLow, RiskNone},
-		{"engineer", RiskMedium, RiskMedium},
-		{"senior", RiskMedium, RiskHigh},
-		{"lead", RiskHigh, RiskHigh},
-		{"distinguished", RiskHigh, RiskHigh},
-	}
-}
-
 // Schedule says who is on call for a team. Layers later in the list win.
 type Schedule struct {
 	Name      string

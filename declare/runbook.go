@@ -11,6 +11,7 @@ type Runbook struct {
 	Params   []Param
 	Steps    []Step // in the file's order; rollback steps are among them
 	Verify   Verify
+	Locks    []string  // front matter locks: what else a run alters, as host/${host}
 	VerifyBy time.Time // front matter verify_by: when somebody should have read it again
 	Source   []byte    // the whole file
 	Pos      Position
@@ -56,6 +57,7 @@ type Step struct {
 	Name     string // attribute name, else step-N
 	Language string // sh, http, promql
 	Risk     Risk   // default: low for promql, medium for the others
+	Class    Class  // attribute class, else by language and risk
 	Prose    string // Markdown between the fence before and this one
 	Body     string
 	Rollback bool          // attribute rollback: runs only when the run has failed

@@ -45,6 +45,7 @@ type estate struct {
 	sent      []respond.Notification
 	changes   []act.Change
 	runs      []act.Run
+	duties    []act.Duty
 	reviews   map[int64]learn.Review
 	silences  []Silence
 	accounts  []Account
@@ -92,7 +93,6 @@ func (e *estate) fact(at time.Time, kind journal.Kind, actor journal.Actor, caus
 
 // options wires the books to the pages.
 func (e *estate) options() Options {
-	rank := func(r declare.Risk) int { return r.Rank() }
 	return Options{
 		Workspace:         func() *declare.Workspace { return e.ws },
 		WorkspaceProblems: func() (declare.Problems, time.Time) { return e.problems, night.Add(-4 * time.Minute) },
@@ -105,18 +105,8 @@ func (e *estate) options() Options {
 			return e.query(expr, from, to, step)
 		},
 		Replay: e.replay,
-		MayRun: func(who declare.PersonID, risk declare.Risk) (bool, string) {
-			l := e.ws.LevelOf(who)
-			return rank(risk) <= rank(l.Alone), fmt.Sprintf("%s is a %s, who runs steps of up to %s risk alone; this one has %s risk.", who, l.Name, l.Alone, risk)
-		},
-		MayApprove: func(who declare.PersonID, risk declare.Risk, by journal.Actor) (bool, string) {
-			if by.Name() == string(who) {
-				return false, "Nobody approves what they asked for themselves."
-			}
-			l := e.ws.LevelOf(who)
-			return rank(risk) <= rank(l.Approve), fmt.Sprintf("%s is a %s, who approves steps of up to %s risk; this one has %s risk.", who, l.Name, l.Approve, risk)
-		},
-		Now: func() time.Time { return night }, Version: "1.0.0-test",
+		Guide:  guideBook{e},
+		Now:    func() time.Time { return night }, Version: "1.0.0-test",
 		Logger: slog.New(slog.NewTextHandler(lockedWriter{e}, nil)),
 	}
 }

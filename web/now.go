@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"time"
@@ -92,7 +93,7 @@ func (s *site) now(w http.ResponseWriter, r *http.Request, me act.Identity) erro
 				return err
 			}
 		}
-		v.Approvals = append(v.Approvals, s.approvable(run, me)...)
+		v.Approvals = append(v.Approvals, s.approvable(r.Context(), run, me)...)
 		if slices.ContainsFunc(run.Steps, func(st act.RunStep) bool { return st.Status == act.StepInterrupted }) {
 			v.Decisions = append(v.Decisions, run)
 		} else {
@@ -142,14 +143,14 @@ func urgency(i incidentLine, me *Me) int {
 }
 
 // approvable are the open questions of a run that this person may answer.
-func (s *site) approvable(run act.Run, me act.Identity) []approvalLine {
+func (s *site) approvable(ctx context.Context, run act.Run, me act.Identity) []approvalLine {
 	var out []approvalLine
 	for _, a := range run.Approvals {
 		if a.Decision != "" || a.Step >= len(run.Steps) {
 			continue
 		}
-		if ok, why := s.MayApprove(me.Person, a.Risk, a.RequestedBy); ok {
-			out = append(out, approvalLine{Run: run, Step: run.Steps[a.Step], Approval: a, Why: why})
+		if may := s.Guide.MayApprove(ctx, s.Now(), me.Person, &run, a.Step); may.OK() {
+			out = append(out, approvalLine{Run: run, Step: run.Steps[a.Step], Approval: a, Why: may.Why})
 		}
 	}
 	return out

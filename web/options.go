@@ -44,11 +44,8 @@ type Options struct {
 	// Optional: without it there is no backtest.
 	Replay func(ctx context.Context, o backtest.Options) (*backtest.Result, error)
 
-	// MayRun says whether a person runs a step of that risk without asking, and why.
-	MayRun func(who declare.PersonID, risk declare.Risk) (ok bool, why string)
-	// MayApprove says whether a person may answer for a step that somebody else
-	// asked for, and why.
-	MayApprove func(who declare.PersonID, risk declare.Risk, requestedBy journal.Actor) (ok bool, why string)
+	// Guide says who may do what of runbooks.
+	Guide Guide
 
 	// Hygiene says how well a change was made. Optional: without windows and freezes.
 	Hygiene func(c act.Change, now time.Time) act.Hygiene
@@ -166,7 +163,7 @@ func (o *Options) check() error {
 		{"Changes", o.Changes == nil}, {"Runs", o.Runs == nil}, {"Reviews", o.Reviews == nil},
 		{"Silences", o.Silences == nil}, {"Accounts", o.Accounts == nil},
 		{"Query", o.Query == nil}, {"QueryRange", o.QueryRange == nil},
-		{"MayRun", o.MayRun == nil}, {"MayApprove", o.MayApprove == nil},
+		{"Guide", o.Guide == nil},
 	} {
 		if part.missing {
 			return errors.New("cannot make the pages: expected Options." + part.name)

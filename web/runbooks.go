@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/evenkeel/evenkeel/act"
+	"github.com/evenkeel/evenkeel/act/authority"
 	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/respond"
 )
@@ -44,7 +45,13 @@ func (s *site) runbooks(w http.ResponseWriter, r *http.Request, me act.Identity)
 			if st.Risk.Rank() > line.Risk.Rank() {
 				line.Risk = st.Risk
 			}
-			if ok, _ := s.MayRun(me.Person, st.Risk); ok {
+		}
+		can, err := s.Guide.Can(r.Context(), now, me.Person, act.StartRun{Runbook: rb.Name})
+		if err != nil {
+			return err
+		}
+		for _, c := range can {
+			if c.Verdict.OK() {
 				line.Alone++
 			}
 		}
@@ -75,6 +82,8 @@ type stepView struct {
 	Prose template.HTML
 	Alone bool
 	Why   string
+	// Approvers could give what is missing, nearest to the work first.
+	Approvers []authority.Candidate
 }
 
 // paramField is one input of the start form.
@@ -107,9 +116,15 @@ func (s *site) showRunbook(w http.ResponseWriter, r *http.Request, me act.Identi
 		Stale: !rb.VerifyBy.IsZero() && s.Now().After(rb.VerifyBy),
 	}
 	v.Problem = problem
-	for _, st := range rb.Steps {
+	can, err := s.Guide.Can(r.Context(), s.Now(), me.Person, act.StartRun{Runbook: rb.Name})
+	if err != nil {
+		return err
+	}
+	for i, st := range rb.Steps {
 		sv := stepView{Step: st, Prose: markdown([]byte(withoutTitle(st.Prose, rb.Title)))}
-		sv.Alone, sv.Why = s.MayRun(me.Person, st.Risk)
+		if i < len(can) { // it may just have been changed
+			sv.Alone, sv.Why, sv.Approvers = can[i].Verdict.OK(), can[i].Verdict.Why, can[i].Approvers
+		}
 		if !sv.Alone && !st.Rollback {
 			v.Asks++
 		}
@@ -126,7 +141,6 @@ func (s *site) showRunbook(w http.ResponseWriter, r *http.Request, me act.Identi
 		}
 		v.Params = append(v.Params, f)
 	}
-	var err error
 	if v.Incidents, err = s.Incidents.List(r.Context(), respond.IncidentFilter{Active: true, Limit: 50}); err != nil {
 		return err
 	}

@@ -71,10 +71,12 @@ func (s *site) showRun(w http.ResponseWriter, r *http.Request, me act.Identity, 
 		}
 		if sv.Approval != nil && sv.Approval.Decision == "" && !run.Status.Ended() {
 			sv.Waiting = true
-			sv.May, sv.Why = s.MayApprove(me.Person, sv.Approval.Risk, sv.Approval.RequestedBy)
+			may := s.Guide.MayApprove(r.Context(), s.Now(), me.Person, &run, st.Index)
+			sv.May, sv.Why = may.OK(), may.Why
 		}
 		if st.Status == act.StepInterrupted {
-			sv.May, sv.Why = s.MayRun(me.Person, st.Risk)
+			may := s.Guide.MayRun(r.Context(), s.Now(), me.Person, &run, st.Index)
+			sv.May, sv.Why = may.OK(), may.Why
 		}
 		v.Steps = append(v.Steps, sv)
 	}

@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/evenkeel/evenkeel/act"
@@ -32,6 +34,10 @@ func (r *Runner) Start(ctx context.Context, now time.Time, who declare.PersonID,
 	run := act.Run{
 		ID: "r-" + hex.EncodeToString(id), Runbook: book.Name, Title: book.Title, Service: service(book, params), Incident: s.Incident,
 		Objective: book.Verify.Objective, Params: params, Actor: journal.Person(string(who)), Status: act.RunRunning, StartedAt: now,
+		Mode: s.Mode, BreakGlass: strings.TrimSpace(s.BreakGlass), Token: s.Token, Asked: s.Asked, Print: r.print(book), Source: book.Source,
+	}
+	if err := r.startable(ctx, now, who, &run); err != nil {
+		return act.Run{}, err
 	}
 	if run.Objective == "" && s.Incident != 0 {
 		if run.Objective, err = r.o.ObjectiveOf(ctx, s.Incident); err != nil {
@@ -59,8 +65,9 @@ func (r *Runner) Start(ctx context.Context, now time.Time, who declare.PersonID,
 		if run.Fact, err = tx.Record(journal.Fact{At: now, Kind: "run.started", Actor: run.Actor, Cause: cause, Subject: run.Ref(), Refs: refs(&run), Text: t, Data: text}); err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, `INSERT INTO runs (id, runbook, title, source, service, incident, objective, params, actor, status, started_ms, fact) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)`,
-			run.ID, run.Runbook, run.Title, string(book.Source), run.Service, run.Incident, run.Objective, string(text), run.Actor, run.Status, state.Millis(now), run.Fact); err != nil {
+		if _, err := tx.ExecContext(ctx, `INSERT INTO runs (id, runbook, title, source, service, incident, objective, params, actor, status, started_ms, fact, token, break_glass, mode, asked, print, parent, parent_step, evidence) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
+			run.ID, run.Runbook, run.Title, string(book.Source), run.Service, run.Incident, run.Objective, string(text), run.Actor, run.Status, state.Millis(now), run.Fact,
+			run.Token, run.BreakGlass, run.Mode, run.Asked, run.Print, run.Parent, run.ParentStep, run.Baseline); err != nil {
 			return fmt.Errorf("cannot store run: %w", err)
 		}
 		for _, st := range book.Steps {
@@ -124,40 +131,101 @@ func (r *Runner) Decide(ctx context.Context, now time.Time, who declare.PersonID
 		if err != nil {
 			return err
 		}
-		var open *act.Approval
-		for i := range t.run.Approvals {
-			if a := &t.run.Approvals[i]; a.Step == step && a.Decision == "" {
-				open = a
-			}
-		}
+		open := t.open(step)
 		if open == nil || s.Status != act.StepWaiting {
 			return &act.ConflictError{Why: fmt.Sprintf("step %s does not wait for an approval", s.Name)}
 		}
-		asked := declare.PersonID(open.RequestedBy.Name())
-		if v := authority.Approve(who, t.r.o.Level(who), s.Risk, asked); v.Answer != authority.Allow && (approve || who != asked) {
+		c, err := r.caseOf(ctx, t.run, t.source(), step, now)
+		if err != nil {
+			return err
+		}
+		v := authority.Approve(r.person(ctx, who, now), c)
+		if withdraw := !approve && (who == c.Who.ID || slices.Contains(c.AskedBy, who)); !v.OK() && !withdraw {
 			return &act.DeniedError{Why: v.Why} // whoever asked may withdraw, but not approve
 		}
 		if hash != open.ShownHash || hash != shownHash(s) {
 			return &act.ConflictError{Why: "what was shown is not what would run now: look again"}
 		}
-		open.Decision = "refused"
+		if approve && authority.Expired(open.RequestedAt, now) {
+			return &act.ConflictError{Why: "the question is more than a day old, and much may have changed since: start the run again"}
+		}
+		actor := journal.Person(string(who))
+		open.Decision, open.DecidedBy, open.DecidedAt, open.Reason = "refused", actor, now, reason
 		if approve {
 			open.Decision = "approved"
 		}
-		if _, err := t.tx.ExecContext(ctx, `UPDATE approvals SET decision=?, decided_by=?, decided_ms=?, reason=? WHERE id=?`,
-			open.Decision, journal.Person(string(who)), state.Millis(now), reason, open.ID); err != nil {
-			return fmt.Errorf("cannot store the decision: %w", err)
+		if err := t.answer(open); err != nil {
+			return err
 		}
 		text := fmt.Sprintf("%s %s step %s", who, open.Decision, s.Name)
 		if reason != "" {
 			text += ": " + reason
 		}
+		if err := t.record(now, actor, journal.Kind("run.approval."+open.Decision), text); err != nil {
+			return err
+		}
 		if !approve {
 			s.Status, s.EndedAt, s.Detail = act.StepRefused, now, fmt.Sprintf("refused by %s: %s", who, reason)
-		} else if t.run.Status == act.RunWaiting {
+			return nil
+		}
+		// It may take another: then the question is asked again, for what is missing.
+		if ok, err := t.allowed(now, step); err != nil || !ok {
+			return err
+		}
+		if t.run.Status == act.RunWaiting {
 			t.status(act.RunRunning, "")
 		}
-		return t.record(now, journal.Person(string(who)), journal.Kind("run.approval."+open.Decision), text)
+		return nil
+	})
+	if err != nil {
+		return act.Run{}, err
+	}
+	r.kick(id)
+	return r.Get(ctx, id)
+}
+
+// Take hands a run to somebody who goes on with it in their own name: where the one who
+// started it may not do what comes next, even with an approval. The one who started it
+// assists, and does not approve.
+func (r *Runner) Take(ctx context.Context, now time.Time, who declare.PersonID, id string) (act.Run, error) {
+	_, err := r.change(ctx, id, func(t *turn) error {
+		if t.run.Status != act.RunWaiting {
+			return &act.ConflictError{Why: fmt.Sprintf("only a run that waits is taken; this one is %s", t.run.Status)}
+		}
+		if t.run.Doer() == who {
+			return &act.ConflictError{Why: fmt.Sprintf("%s has it already", who)}
+		}
+		for i := range t.run.Steps {
+			s := &t.run.Steps[i]
+			if s.Status != act.StepWaiting {
+				continue
+			}
+			for _, a := range t.run.Approvals {
+				if a.Step == i && a.Decision == "approved" && a.DecidedBy == journal.Person(string(who)) {
+					return &act.DeniedError{Why: fmt.Sprintf("%s has approved step %s: doing it is somebody else's", who, s.Name)}
+				}
+			}
+			as := *t.run
+			as.TakenBy = who
+			c, err := r.caseOf(ctx, &as, t.source(), i, now)
+			if err != nil {
+				return err
+			}
+			if v := authority.Decide(c); v.Answer == authority.Deny {
+				return &act.DeniedError{Why: v.Why}
+			}
+			if open := t.open(i); open != nil { // asked by another
+				open.Decision, open.DecidedBy, open.DecidedAt, open.Reason = "refused", journal.Person(string(who)), now, "withdrawn: "+string(who)+" has taken the run"
+				if err := t.answer(open); err != nil {
+					return err
+				}
+			}
+			s.Status = act.StepPending
+		}
+		before := t.run.Doer()
+		t.run.TakenBy = who
+		t.status(act.RunRunning, "")
+		return t.record(now, journal.Person(string(who)), "run.taken", fmt.Sprintf("%s goes on with the run of %s", who, before))
 	})
 	if err != nil {
 		return act.Run{}, err
@@ -176,7 +244,7 @@ func (r *Runner) Continue(ctx context.Context, now time.Time, who declare.Person
 		if s.Status != act.StepInterrupted {
 			return &act.ConflictError{Why: fmt.Sprintf("step %s was not interrupted: it is %s", s.Name, s.Status)}
 		}
-		if v := authority.Run(who, t.r.o.Level(who), s.Risk); v.Answer != authority.Allow {
+		if v := t.mayDecide(who, step, now); !v.OK() {
 			return &act.DeniedError{Why: v.Why}
 		}
 		text := fmt.Sprintf("%s skips step %s, which was interrupted", who, s.Name)
@@ -184,9 +252,6 @@ func (r *Runner) Continue(ctx context.Context, now time.Time, who declare.Person
 		if retry {
 			text = fmt.Sprintf("%s runs step %s again, which was interrupted", who, s.Name)
 			s.Status, s.Detail, s.EndedAt = act.StepPending, "", time.Time{}
-			if t.approved(step) {
-				s.Status = act.StepWaiting
-			}
 		}
 		if t.run.Status == act.RunWaiting {
 			t.status(act.RunRunning, "")
@@ -200,6 +265,18 @@ func (r *Runner) Continue(ctx context.Context, now time.Time, who declare.Person
 	return r.Get(ctx, id)
 }
 
+// mayDecide says whether somebody may say what becomes of an interrupted step: whoever
+// may run it now, or could approve it.
+func (t *turn) mayDecide(who declare.PersonID, step int, now time.Time) authority.Verdict {
+	v := t.r.MayRun(t.ctx, now, who, t.run, step)
+	if !v.OK() {
+		if a := t.r.MayApprove(t.ctx, now, who, t.run, step); a.OK() {
+			return a
+		}
+	}
+	return v
+}
+
 // Cancel implements act.Runs. Anybody who is signed in may stop a run: stopping is
 // safer than going on.
 func (r *Runner) Cancel(ctx context.Context, now time.Time, who declare.PersonID, id, reason string) (act.Run, error) {
@@ -210,18 +287,11 @@ func (r *Runner) Cancel(ctx context.Context, now time.Time, who declare.PersonID
 		if t.run.Status.Ended() {
 			return &act.ConflictError{Why: fmt.Sprintf("the run is %s already", t.run.Status)}
 		}
-		for i := range t.run.Steps {
-			if s := &t.run.Steps[i]; s.Status == act.StepRunning {
-				s.Status, s.EndedAt, s.Detail = act.StepFailed, now, "stopped: the run was cancelled"
-			}
-		}
 		why := "cancelled by " + string(who)
 		if reason != "" {
 			why += ": " + reason
 		}
-		t.status(act.RunCancelled, why)
-		t.run.EndedAt = now
-		return t.record(now, journal.Person(string(who)), "run.cancelled", why)
+		return t.cancelled(now, journal.Person(string(who)), why)
 	})
 	if err != nil {
 		return act.Run{}, err

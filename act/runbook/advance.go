@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/act"
-	"github.com/evenkeel/evenkeel/act/authority"
-	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/journal"
 )
 
@@ -51,8 +49,17 @@ func (r *Runner) forward(ctx context.Context, id string, rollback bool) (more bo
 			case act.StepInterrupted, act.StepRunning:
 				return nil // a person decides; or another goroutine is at it
 			}
+			if gone, err := t.tokenGone(now); err != nil || gone {
+				return err
+			}
 			allowed, err := t.allowed(now, i)
 			if err != nil || !allowed {
+				if err == nil && s.Status == act.StepRefused { // its question has expired
+					return t.fail(now, fmt.Sprintf("step %s: %s", s.Name, s.Detail))
+				}
+				return err
+			}
+			if held, err := t.lock(now, i); err != nil || held {
 				return err
 			}
 			execute = i
@@ -72,6 +79,7 @@ func (r *Runner) forward(ctx context.Context, id string, rollback bool) (more bo
 		return false, err
 	}
 	if execute < 0 {
+		r.substantiate(ctx, &run)
 		return !run.Status.Ended() && (run.Status == act.RunVerifying || run.Status == act.RunRollingBack && !rollback), nil
 	}
 	if err := r.announce(ctx, &run, execute); err != nil {
@@ -94,56 +102,6 @@ func (r *Runner) forward(ctx context.Context, id string, rollback bool) (more bo
 		return t.record(now, system, "run.step.finished", fmt.Sprintf("step %s %s: %s", s.Name, s.Status, result.detail))
 	})
 	return true, err
-}
-
-// allowed asks authority, and for an approval where one is needed. The level is that of
-// now, not that of when the run began.
-func (t *turn) allowed(now time.Time, i int) (bool, error) {
-	s := &t.run.Steps[i]
-	who := declare.PersonID(t.run.Actor.Name())
-	verdict := authority.Run(who, t.r.o.Level(who), s.Risk)
-	if verdict.Answer == authority.Allow || t.approved(i) {
-		return true, nil
-	}
-	if s.Rollback && s.Risk.Rank() <= t.granted().Rank() {
-		// Undoing is granted with the doing: whoever approved a step of this risk has
-		// seen the runbook with its rollback, and waiting would prolong the harm.
-		return true, nil
-	}
-	if s.Status == act.StepWaiting {
-		return false, nil // asked already
-	}
-	s.Status = act.StepWaiting
-	shown := shownHash(s)
-	if _, err := t.tx.ExecContext(t.ctx, `INSERT INTO approvals (run, step, risk, shown_hash, requested_by, requested_ms) VALUES (?,?,?,?,?,?)`,
-		t.run.ID, i, s.Risk, shown, t.run.Actor, now.UnixMilli()); err != nil {
-		return false, fmt.Errorf("cannot ask for an approval: %w", err)
-	}
-	if t.run.Status != act.RunRollingBack {
-		t.status(act.RunWaiting, fmt.Sprintf("step %s waits for an approval: %s", s.Name, verdict.Why))
-	}
-	return false, t.record(now, t.run.Actor, "run.approval.requested", fmt.Sprintf("approval asked for step %s: %s", s.Name, verdict.Why))
-}
-
-// approved says whether the step, as it is shown now, has its approval.
-func (t *turn) approved(i int) bool {
-	for _, a := range t.run.Approvals {
-		if a.Step == i && a.Decision == "approved" && a.ShownHash == shownHash(&t.run.Steps[i]) {
-			return true
-		}
-	}
-	return false
-}
-
-// granted is the highest risk that somebody has approved in this run.
-func (t *turn) granted() declare.Risk {
-	out := declare.RiskNone
-	for _, a := range t.run.Approvals {
-		if a.Decision == "approved" && a.Risk.Rank() > out.Rank() {
-			out = a.Risk
-		}
-	}
-	return out
 }
 
 // finish follows the last step.
@@ -185,6 +143,9 @@ func (t *turn) fail(now time.Time, why string) error {
 func (t *turn) end(now time.Time, s act.RunStatus, why string) error {
 	t.status(s, why)
 	t.run.EndedAt = now
+	if err := t.earn(now); err != nil {
+		return err
+	}
 	kind := journal.Kind("run." + string(s))
 	return t.record(now, system, kind, fmt.Sprintf("run of %s %s: %s", t.run.Runbook, s, why))
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/act"
+	"github.com/evenkeel/evenkeel/act/authority"
 	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/state"
 )
@@ -29,6 +30,25 @@ type Options struct {
 	Runbook func(name string) *declare.Runbook
 	// Level is the level of a person now.
 	Level func(declare.PersonID) declare.Level
+	// Person is somebody with level, teams and what was lent to them. Optional: of Level.
+	Person func(ctx context.Context, id declare.PersonID, now time.Time) authority.Person
+	// People are all who might approve. Optional.
+	People func(ctx context.Context, now time.Time) []authority.Person
+	// Owner is the team that owns a service. Optional.
+	Owner func(declare.ServiceID) declare.TeamID
+	// Blast says how far touching some services reaches. Optional.
+	Blast func(...declare.ServiceID) authority.Blast
+	// OnCall is who is on call for a service. Optional.
+	OnCall func(s declare.ServiceID, now time.Time) declare.PersonID
+	// Commander is who commands an incident, and whether it is active. Optional.
+	Commander func(ctx context.Context, incident int64) (who declare.PersonID, active bool, err error)
+	// Component is what the catalogue declares of a service, to notice that it has
+	// changed. Optional.
+	Component func(declare.ServiceID) string
+	// Budget says how an objective's budget stands, in words. Optional.
+	Budget func(ctx context.Context, o declare.ObjectiveName) string
+	// TokenHolds says whether a token may still be used. Optional.
+	TokenHolds func(ctx context.Context, id string, now time.Time) (bool, error)
 	// KnownService says whether the catalogue has a service.
 	KnownService func(declare.ServiceID) bool
 	// ObjectiveOf is the objective that paged an incident, "" for none.
@@ -57,6 +77,9 @@ type Runner struct {
 
 var _ act.Runs = (*Runner)(nil)
 
+// lookAgain is how often runs that wait are looked at.
+const lookAgain = time.Minute
+
 // poll is how often a waiting query or a verification is asked again.
 const poll = time.Second
 
@@ -82,7 +105,18 @@ func New(o Options) *Runner {
 // Run drives the runs that are not ended, those of before a restart too, until ctx
 // ends. Children of steps in progress are killed then.
 func (r *Runner) Run(ctx context.Context) error {
+	err := r.run(ctx)
+	if ctx.Err() != nil {
+		return nil //nolint:nilerr // it was asked to end, and what it was doing broke off
+	}
+	return err
+}
+
+func (r *Runner) run(ctx context.Context) error {
 	if err := r.recover(ctx); err != nil {
+		return err
+	}
+	if err := r.unlockEnded(ctx); err != nil {
 		return err
 	}
 	r.mu.Lock()
@@ -98,7 +132,9 @@ func (r *Runner) Run(ctx context.Context) error {
 	if err := r.closeChanges(ctx); err != nil {
 		return err
 	}
-	<-ctx.Done()
+	for wait(ctx, lookAgain) == nil { // questions expire, tokens end, clocks jump
+		r.kickWaiting(ctx)
+	}
 	r.mu.Lock()
 	r.ctx = nil // no new ones
 	r.mu.Unlock()
@@ -121,9 +157,6 @@ func (r *Runner) recover(ctx context.Context) error {
 				}
 				if t.step(i).Retry {
 					s.Status = act.StepPending
-					if t.approved(i) {
-						s.Status = act.StepWaiting // with its approval, it runs at once
-					}
 					return t.record(time.Now(), system, "run.step.interrupted", fmt.Sprintf("step %s was interrupted by a restart; it may run again, and does", s.Name))
 				}
 				s.Status, s.EndedAt = act.StepInterrupted, time.Now()

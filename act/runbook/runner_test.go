@@ -24,9 +24,9 @@ import (
 )
 
 var levels = map[declare.PersonID]declare.Level{
-	"alice": {Name: "junior", Alone: declare.RiskLow, Approve: declare.RiskNone},
-	"bob":   {Name: "senior", Alone: declare.RiskMedium, Approve: declare.RiskHigh},
-	"carol": {Name: "lead", Alone: declare.RiskHigh, Approve: declare.RiskHigh},
+	"alice": {Name: "engineer", Rank: declare.Engineer, Alone: declare.RiskLow, Approve: declare.RiskNone},
+	"bob":   {Name: "senior", Rank: declare.Senior, Alone: declare.RiskMedium, Approve: declare.RiskHigh},
+	"carol": {Name: "lead", Rank: declare.Lead, Alone: declare.RiskHigh, Approve: declare.RiskHigh},
 }
 
 // bench is a runner over a state folder, with the runbooks of a test.
@@ -53,7 +53,7 @@ func newBench(t *testing.T, dir string, books map[string]string) *bench {
 	if b.db, err = state.Open(t.Context(), dir); err != nil {
 		t.Fatal(err)
 	}
-	known := func(s declare.ServiceID) bool { return s == "checkout" }
+	known := func(s declare.ServiceID) bool { return s == "checkout" || s == "payments" }
 	b.changes = change.New(change.Options{DB: b.db, Known: known, OnRecord: func(context.Context, act.Change) {}})
 	b.Runner = New(Options{
 		DB: b.db, Logger: slog.New(slog.DiscardHandler), Changes: b.changes, KnownService: known, OutputLimit: 1000,
@@ -323,7 +323,7 @@ func TestRollback(t *testing.T) {
 func TestRestart(t *testing.T) {
 	books := map[string]string{
 		"safe":   "---\ntitle: Safe\nservices: [checkout]\n---\n# Safe\n\n```sh {name=a risk=low}\necho a\n```\n\n```sh {name=b risk=low retry=safe}\nsleep 2; echo b\n```\n\n```sh {name=c risk=low}\necho c\n```\n",
-		"unsafe": "---\ntitle: Unsafe\nservices: [checkout]\n---\n# Unsafe\n\n```sh {name=a risk=low}\nsleep 2\n```\n\n```sh {name=b risk=low}\necho b\n```\n",
+		"unsafe": "---\ntitle: Unsafe\nservices: [payments]\n---\n# Unsafe\n\n```sh {name=a risk=low}\nsleep 2\n```\n\n```sh {name=b risk=low}\necho b\n```\n",
 	}
 	dir := t.TempDir()
 	first := newBench(t, dir, books)

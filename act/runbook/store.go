@@ -12,7 +12,7 @@ import (
 	"github.com/evenkeel/evenkeel/state"
 )
 
-const columns = `id, runbook, title, source, service, incident, objective, params, actor, status, reason, change_id, started_ms, ended_ms, verify_ms, fact`
+const columns = `id, runbook, title, source, service, incident, objective, params, actor, status, reason, change_id, started_ms, ended_ms, verify_ms, fact, token, taken_by, break_glass, mode, asked, print, parent, parent_step, minutes, evidence`
 
 type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
@@ -24,7 +24,7 @@ func scan(row interface{ Scan(...any) error }) (act.Run, error) {
 	var params, source string
 	var started, ended, verify int64
 	err := row.Scan(&run.ID, &run.Runbook, &run.Title, &source, &run.Service, &run.Incident, &run.Objective, &params, &run.Actor, &run.Status, &run.Reason, &run.Change,
-		&started, &ended, &verify, &run.Fact)
+		&started, &ended, &verify, &run.Fact, &run.Token, &run.TakenBy, &run.BreakGlass, &run.Mode, &run.Asked, &run.Print, &run.Parent, &run.ParentStep, &run.Minutes, &run.Baseline)
 	if errors.Is(err, sql.ErrNoRows) {
 		return run, act.ErrNotFound
 	}
@@ -48,7 +48,7 @@ func load(ctx context.Context, q querier, id string) (act.Run, error) {
 	if err := loadSteps(ctx, q, &run, true); err != nil {
 		return run, err
 	}
-	rows, err := q.QueryContext(ctx, `SELECT id, step, risk, shown_hash, requested_by, requested_ms, decision, decided_by, decided_ms, reason FROM approvals WHERE run = ? ORDER BY id`, id)
+	rows, err := q.QueryContext(ctx, `SELECT id, step, risk, shown_hash, requested_by, requested_ms, decision, decided_by, decided_ms, reason, class, part, evidence, voice, recorded_by FROM approvals WHERE run = ? ORDER BY id`, id)
 	if err != nil {
 		return run, fmt.Errorf("cannot read approvals: %w", err)
 	}
@@ -56,13 +56,16 @@ func load(ctx context.Context, q querier, id string) (act.Run, error) {
 	for rows.Next() {
 		a := act.Approval{Run: id}
 		var requested, decided int64
-		if err := rows.Scan(&a.ID, &a.Step, &a.Risk, &a.ShownHash, &a.RequestedBy, &requested, &a.Decision, &a.DecidedBy, &decided, &a.Reason); err != nil {
+		if err := rows.Scan(&a.ID, &a.Step, &a.Risk, &a.ShownHash, &a.RequestedBy, &requested, &a.Decision, &a.DecidedBy, &decided, &a.Reason, &a.Class, &a.Part, &a.Evidence, &a.Voice, &a.RecordedBy); err != nil {
 			return run, fmt.Errorf("cannot read approvals: %w", err)
 		}
 		a.RequestedAt, a.DecidedAt = state.Time(requested), state.Time(decided)
 		run.Approvals = append(run.Approvals, a)
 	}
-	return run, rows.Err()
+	if err := rows.Err(); err != nil {
+		return run, fmt.Errorf("cannot read approvals: %w", err)
+	}
+	return run, loadLocks(ctx, q, &run)
 }
 
 func loadSteps(ctx context.Context, q querier, run *act.Run, outputs bool) error {
@@ -90,7 +93,7 @@ func loadSteps(ctx context.Context, q querier, run *act.Run, outputs bool) error
 	book := reread(run)
 	for i := range run.Steps {
 		if i < len(book.Steps) {
-			run.Steps[i].Body = book.Steps[i].Body
+			run.Steps[i].Body, run.Steps[i].Class = book.Steps[i].Body, book.Steps[i].Class
 			run.Steps[i].Shown = shown(&book.Steps[i], book, run.Params)
 		}
 	}

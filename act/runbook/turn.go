@@ -9,7 +9,6 @@ import (
 
 	"github.com/evenkeel/evenkeel/act"
 	"github.com/evenkeel/evenkeel/declare"
-	parse "github.com/evenkeel/evenkeel/declare/runbook"
 	"github.com/evenkeel/evenkeel/journal"
 	"github.com/evenkeel/evenkeel/state"
 )
@@ -38,10 +37,16 @@ func (r *Runner) change(ctx context.Context, id string, fn func(t *turn) error) 
 			return err
 		}
 		ended = run.Status.Ended() && !before.Ended()
+		if ended {
+			if err := t.unlock(); err != nil {
+				return err
+			}
+		}
 		return t.save()
 	})
 	if err == nil && ended {
 		r.closeChange(ctx, &run)
+		r.kickWaiting(ctx)
 	}
 	return run, err
 }
@@ -52,12 +57,6 @@ func (t *turn) source() *declare.Runbook {
 		t.book = reread(t.run)
 	}
 	return t.book
-}
-
-// reread parses the run's own copy, which was valid when it was stored.
-func reread(run *act.Run) *declare.Runbook {
-	var problems declare.Problems
-	return parse.Read("runbooks/"+run.Runbook+".md", run.Source, &problems)
 }
 
 func (t *turn) step(i int) *declare.Step { return &t.source().Steps[i] }
@@ -83,8 +82,8 @@ func refs(run *act.Run) []journal.Ref {
 
 func (t *turn) save() error {
 	run := t.run
-	if _, err := t.tx.ExecContext(t.ctx, `UPDATE runs SET status=?, reason=?, ended_ms=?, verify_ms=? WHERE id=?`,
-		run.Status, run.Reason, state.Millis(run.EndedAt), state.Millis(run.VerifyBy), run.ID); err != nil {
+	if _, err := t.tx.ExecContext(t.ctx, `UPDATE runs SET status=?, reason=?, ended_ms=?, verify_ms=?, taken_by=?, break_glass=?, minutes=?, evidence=? WHERE id=?`,
+		run.Status, run.Reason, state.Millis(run.EndedAt), state.Millis(run.VerifyBy), run.TakenBy, run.BreakGlass, run.Minutes, run.Baseline, run.ID); err != nil {
 		return fmt.Errorf("cannot store run %q: %w", run.ID, err)
 	}
 	for i := range run.Steps {

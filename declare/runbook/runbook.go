@@ -99,7 +99,7 @@ func split(data []byte) (front, rest []byte, ok bool) {
 
 func frontMatter(d yamldoc.Node, rb *declare.Runbook) []yamldoc.Reference {
 	var references []yamldoc.Reference
-	d.Only("title", "summary", "services", "params", "verify", "verify_by", "tags", "owner")
+	d.Only("title", "summary", "services", "params", "verify", "verify_by", "tags", "owner", "locks")
 	rb.Title = d.Field("title").String()
 	rb.Summary = d.Field("summary").String()
 	for _, s := range d.Field("services").List() {
@@ -108,6 +108,7 @@ func frontMatter(d yamldoc.Node, rb *declare.Runbook) []yamldoc.Reference {
 			references = append(references, yamldoc.Reference{Kind: "service", Name: name, At: s})
 		}
 	}
+	rb.Locks = d.Field("locks").Strings()
 	v := d.Field("verify")
 	v.Only("objective", "within")
 	rb.Verify.Objective = declare.ObjectiveName(v.Field("objective").String())

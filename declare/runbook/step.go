@@ -15,7 +15,7 @@ import (
 	"github.com/evenkeel/evenkeel/declare/yamldoc"
 )
 
-var known = []string{"name", "risk", "timeout", "expect", "within", "rollback", "retry", "on"}
+var known = []string{"name", "risk", "timeout", "expect", "within", "rollback", "retry", "on", "class"}
 
 // languages that run, with their usual other names.
 var languages = map[string]string{"sh": "sh", "bash": "sh", "shell": "sh", "http": "http", "promql": "promql"}
@@ -119,6 +119,7 @@ func fill(s *declare.Step, sink *declare.Problems) {
 			s.Risk = declare.RiskHigh
 		}
 	}
+	class(s, problem)
 	switch v := s.Attrs["rollback"]; v {
 	case "", "false":
 	case "true":

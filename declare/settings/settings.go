@@ -98,13 +98,24 @@ func levels(n yamldoc.Node) []declare.Level {
 	var out []declare.Level
 	seen := map[string]bool{}
 	for _, l := range n.List() {
-		l.Only("name", "alone", "approve")
+		l.Only("name", "rank", "leader", "alone", "approve", "break_glass")
 		name := l.Field("name").Required("the level's name")
 		if seen[name] {
 			l.Field("name").Problem(name, "each level once", "")
 		}
 		seen[name] = true
-		level := declare.Level{Name: declare.LevelName(name), Alone: risk(l.Field("alone")), Approve: risk(l.Field("approve"))}
+		level := declare.Level{
+			Name: declare.LevelName(name), Alone: risk(l.Field("alone")), Approve: risk(l.Field("approve")),
+			Leader: l.Field("leader").Bool(), BreakGlass: l.Field("break_glass").Bool(),
+		}
+		level.Rank = declare.RankOf(level.Name, level.Alone, level.Approve)
+		if n := l.Field("rank"); !n.Missing() {
+			if rank, ok := n.Int(); ok && rank >= declare.Trainee && rank <= declare.Distinguished {
+				level.Rank = rank
+			} else if ok {
+				n.Problem(n.Text(), "a rank from 0 (trainee) to 6 (distinguished)", "")
+			}
+		}
 		if len(out) > 0 && (level.Alone.Rank() < out[0].Alone.Rank() || level.Approve.Rank() < out[0].Approve.Rank()) {
 			l.Problem(name, fmt.Sprintf("levels that may at least what the first one, %s, may", out[0].Name),
 				"the first level is that of everybody who has none: put the lowest there")
