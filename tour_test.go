@@ -29,7 +29,7 @@ var tour = []string{
 	"detect/window",
 	"detect/evaluate",
 	"detect/finding detect/history detect/objective",
-	"detect/backtest detect/rule detect/ruletest",
+	"detect/backtest detect/budget detect/rule detect/ruletest",
 	"detect/hygiene",
 	"respond",
 	"respond/alert respond/incident respond/suspect",

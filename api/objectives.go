@@ -6,6 +6,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/detect"
+	"github.com/evenkeel/evenkeel/detect/budget"
 	"github.com/evenkeel/evenkeel/detect/objective"
 )
 
@@ -22,9 +23,19 @@ type Objective struct {
 	Method      declare.Budgeting     `json:"method"`
 	Runbook     string                `json:"runbook,omitempty"`
 	Labels      map[string]string     `json:"labels,omitempty"`
+	Parts       []ObjectivePart       `json:"parts,omitempty" doc:"Of a composite."`
+	AllHold     bool                  `json:"all_hold,omitempty" doc:"A composite's slice is good only where it is good in every part; otherwise the parts count by their weights."`
+	PartOf      declare.ObjectiveName `json:"part_of,omitempty" doc:"The composite that this is a part of: it pages, this does not."`
 	Status      ObjectiveStatus       `json:"status"`
 	Queries     ObjectiveQueries      `json:"queries"`
 	Declared    declare.Position      `json:"declared"`
+}
+
+// ObjectivePart is an objective that a composite is made of.
+type ObjectivePart struct {
+	Objective declare.ObjectiveName `json:"objective"`
+	Service   declare.ServiceID     `json:"service"`
+	Weight    float64               `json:"weight"`
 }
 
 // ObjectiveState sums an objective up.
@@ -95,13 +106,29 @@ func (s *server) objective(c *call, _ none) (Objective, error) {
 	return toObjective(ws, o, status(o)), nil
 }
 
+// budget says how the budget stands: burn rates, forecast, causes.
+func (s *server) budget(c *call, _ none) (*budget.Report, error) {
+	ws, name := s.Workspace(), declare.ObjectiveName(c.PathValue("objective"))
+	o := ws.Objective(name)
+	if o == nil {
+		return nil, unknown("objective", string(name), "GET "+Root+"/objectives lists them.")
+	}
+	if s.Budget == nil {
+		return nil, unknown("budget", string(name), "This server keeps no samples.")
+	}
+	return s.Budget(c.Context(), o, c.now)
+}
+
 func toObjective(ws *declare.Workspace, o *declare.Objective, status ObjectiveStatus) Objective {
 	q := objective.Expressions(o, ws.Settings.Evaluation.Spacing)
 	out := Objective{
 		Name: o.Name, Title: o.Title, Description: o.Description, Service: o.Service, Target: o.Target,
 		Window: o.Window.Text, Calendar: o.Window.Calendar, Method: o.Method, Runbook: o.Runbook, Labels: o.Labels,
-		Status: status, Declared: o.Pos,
+		Status: status, Declared: o.Pos, AllHold: o.AllHold, PartOf: o.PartOf,
 		Queries: ObjectiveQueries{BudgetRemaining: q.Remaining, BurnRate: q.BurnRate, ErrorRatio: q.ErrorRatio, Traffic: q.Traffic},
+	}
+	for _, p := range o.Parts {
+		out.Parts = append(out.Parts, ObjectivePart{Objective: p.Objective.Name, Service: p.Objective.Service, Weight: p.Weight})
 	}
 	if svc := ws.Service(o.Service); svc != nil {
 		out.Team = svc.Owner

@@ -14,6 +14,7 @@ import (
 	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/detect"
 	"github.com/evenkeel/evenkeel/detect/backtest"
+	"github.com/evenkeel/evenkeel/detect/budget"
 	"github.com/evenkeel/evenkeel/journal"
 	"github.com/evenkeel/evenkeel/learn"
 	"github.com/evenkeel/evenkeel/respond"
@@ -48,6 +49,8 @@ type Options struct {
 	// TakeChanges stores many changes, all or none, and returns those that are new.
 	// Optional: without it nothing is imported.
 	TakeChanges func(ctx context.Context, now time.Time, actor journal.Actor, d act.Delivery) ([]act.Change, error)
+	// Budget says how the budget of an objective stands. Optional: without it nobody knows.
+	Budget func(ctx context.Context, o *declare.Objective, now time.Time) (*budget.Report, error)
 	// URL makes a link to a path of the pages. Optional: the path alone.
 	URL func(path string) string
 	// Stores reports on what keeps the data. Optional.

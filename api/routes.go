@@ -29,6 +29,7 @@ func (s *server) routes() []route {
 		get("/people", "Everybody of the catalog.", s.people),
 		get("/objectives", "All objectives with budget and burn rate.", s.objectives),
 		get("/objectives/{objective}", "One objective.", s.objective),
+		get("/objectives/{objective}/budget", "How its error budget stands: burn rates over all windows, when it runs out, and on what it was spent.", s.budget),
 		get("/findings", "Findings, newest first.", s.findings),
 		get("/findings/{finding}", "One finding.", s.finding),
 

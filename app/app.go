@@ -21,6 +21,7 @@ import (
 	"github.com/evenkeel/evenkeel/act/runbook"
 	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/declare/workspace"
+	"github.com/evenkeel/evenkeel/detect/budget"
 	"github.com/evenkeel/evenkeel/detect/evaluate"
 	"github.com/evenkeel/evenkeel/detect/finding"
 	"github.com/evenkeel/evenkeel/detect/rule"
@@ -69,6 +70,7 @@ type App struct {
 	engine    *evaluate.Incremental
 	findings  *finding.Book
 	rules     *rule.Runner
+	budgets   *budget.Book
 	alerts    *alert.Pipeline
 	incidents *incident.Book
 	accounts  *account.Book
@@ -188,6 +190,8 @@ func (a *App) connect(ctx context.Context) (err error) {
 		Level:   func(p declare.PersonID) declare.Level { return a.ws().LevelOf(p) },
 	}))
 	a.reviews = review.New(review.Options{DB: a.db, Incidents: a.incidents, Findings: a.findings, Runs: a.runs, Changes: a.changes, Impact: a.impact})
+	a.budgets = budget.New(budget.Options{Ranges: a.engine.Ranges, Query: a.engine.Query, Causes: a.causes, Changes: a.changesFor})
+	a.part("detect: budgets", a.keepBudgets)
 	a.part("respond: alerts", a.alerts.Run)
 	a.part("detect: rules", a.rules.Run)
 	a.part("act: runs", a.runs.Run)

@@ -504,6 +504,7 @@ func resultTables(w io.Writer, r *backtest.Result) {
 		}
 		t.write(w)
 	}
+	pageTable(w, r)
 	if len(r.Incidents) > 0 {
 		fmt.Fprintln(w)
 		t = columns("INCIDENT", "DETECTED", "TODAY", "CHANGED", "TITLE")
@@ -517,6 +518,23 @@ func resultTables(w io.Writer, r *backtest.Result) {
 		t.write(w)
 	}
 	firingTable(w, r)
+}
+
+// pageTable says whom each page would have reached, and at what hour of theirs.
+func pageTable(w io.Writer, r *backtest.Result) {
+	list, more := r.Changed.Woken(mostFirings)
+	if len(list) == 0 {
+		return
+	}
+	fmt.Fprintln(w)
+	t := columns("PAGE AT", "PERSON", "TEAM", "RECEIVER", "ALERTS", "WHY")
+	for _, p := range list {
+		t.row(p.Hour(), p.Who(), string(p.Team), p.Receiver, strings.Join(p.Alerts, " "), p.Reason())
+	}
+	t.write(w)
+	if more > 0 {
+		fmt.Fprintf(w, "and %d more: -o json has them all\n", more)
+	}
 }
 
 func countTable(w io.Writer, r *backtest.Result) {

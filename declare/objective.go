@@ -30,8 +30,11 @@ type Objective struct {
 	SliceWindow time.Duration // Timeslices and RatioTimeslices
 	Ratio       *Ratio
 	Threshold   *Threshold
-	MinEvents   float64 // annotation evenkeel.dev/minimum-events: events in a long window below which nothing fires; default 10
-	Runbook     string  // annotation evenkeel.dev/runbook
+	Parts       []Part        // of a composite, which has neither Ratio nor Threshold
+	AllHold     bool          // a composite's slice is good only where it is good in every part
+	PartOf      ObjectiveName // the composite that this is a part of; "" for most
+	MinEvents   float64       // annotation evenkeel.dev/minimum-events: events in a long window below which nothing fires; default 10
+	Runbook     string        // annotation evenkeel.dev/runbook
 	Labels      map[string]string
 	Annotations map[string]string
 	Pos         Position
@@ -69,3 +72,12 @@ type Threshold struct {
 	Op    string // lt lte gt gte
 	Value float64
 }
+
+// Part is what a composite is made of: one indicator of a journey over several services.
+type Part struct {
+	Objective *Objective
+	Weight    float64 // above 0
+}
+
+// Composite says whether an objective is made of others.
+func (o *Objective) Composite() bool { return len(o.Parts) > 0 }

@@ -23,8 +23,11 @@ type backtestView struct {
 	Ranges []string
 	Result *backtest.Result
 	Cards  []backtestCard
-	Took   time.Duration
-	Broken string
+	Woken  []backtest.Page // that page somebody
+	// MoreWoken are not listed.
+	MoreWoken int
+	Took      time.Duration
+	Broken    string
 }
 
 // backtestCard is an alert that fired.
@@ -43,6 +46,7 @@ type backtestRow struct {
 const (
 	maxCards   = 30
 	maxFirings = 20
+	maxWoken   = 50
 )
 
 var backtestRanges = []string{"1h", "6h", "1d", "7d", "30d"}
@@ -107,6 +111,7 @@ func (s *site) runBacktest(w http.ResponseWriter, r *http.Request, me act.Identi
 		return refuse("It cannot be replayed: " + err.Error())
 	}
 	v.Result, v.Took = result, time.Duration(result.TookMS)*time.Millisecond
+	v.Woken, v.MoreWoken = result.Changed.Woken(maxWoken)
 	for i := range result.Changed.Alerts {
 		a := &result.Changed.Alerts[i]
 		if len(a.Firings) > 0 && len(v.Cards) < maxCards {

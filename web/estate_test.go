@@ -35,6 +35,7 @@ var night = time.Date(2026, 11, 23, 3, 12, 0, 0, time.UTC)
 // estate is a department in memory: a real workspace and a real journal, and books
 // that follow the same rules as the real ones.
 type estate struct {
+	budgetErr error // of every report on a budget
 	t         testing.TB
 	mu        sync.Mutex // guards all below
 	ws        *declare.Workspace
@@ -107,6 +108,7 @@ func (e *estate) options() Options {
 		Replay: e.replay,
 		Guide:  guideBook{e},
 		Now:    func() time.Time { return night }, Version: "1.0.0-test",
+		Budget: e.account,
 		Logger: slog.New(slog.NewTextHandler(lockedWriter{e}, nil)),
 	}
 }

@@ -254,7 +254,7 @@ func refLink(r journal.Ref) Link {
 	case "workspace":
 		l = Link{"workspace", "/workspace"}
 	case "objective":
-		l.URL = "/search?q=" + url.QueryEscape(id)
+		l = Link{id, "/objectives/" + esc}
 	}
 	return l
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/detect"
 	"github.com/evenkeel/evenkeel/detect/backtest"
+	"github.com/evenkeel/evenkeel/detect/budget"
 	"github.com/evenkeel/evenkeel/journal"
 	"github.com/evenkeel/evenkeel/learn"
 	"github.com/evenkeel/evenkeel/respond"
@@ -49,6 +50,9 @@ type Options struct {
 
 	// Hygiene says how well a change was made. Optional: without windows and freezes.
 	Hygiene func(c act.Change, now time.Time) act.Hygiene
+
+	// Budget says how the budget of an objective stands. Optional: without it nobody knows.
+	Budget func(ctx context.Context, o *declare.Objective, now time.Time) (*budget.Report, error)
 
 	Now     func() time.Time // optional: time.Now
 	Logger  *slog.Logger     // optional: slog.Default

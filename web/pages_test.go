@@ -54,7 +54,7 @@ func body(t *testing.T, r *http.Response) string {
 var entries = []string{
 	"/", "/search?q=checkout", "/search", "/help", "/explore?expr=slo:current_burn_rate:ratio&range=6h&step=1s", "/explore?expr=sum(", "/explore?expr=explode", "/findings?state=all",
 	"/services/checkout?range=1h", "/incidents/7/review", "/incidents/5/review?edit", "/journal?kind=incident.", "/account", "/admin/people", "/changes?new", "/runbooks/read-me-first",
-	"/backtest", "/backtest?file=rules/checkout.yml", "/backtest?file=nowhere",
+	"/objectives", "/objectives/checkout-availability?range=1h", "/objectives/payments-availability", "/backtest", "/backtest?file=rules/checkout.yml", "/backtest?file=nowhere",
 	"/nowhere", "/incidents/999", "/findings/abc",
 }
 

@@ -165,6 +165,7 @@ func navigation(incidents, waiting, refused int, admin bool) []navGroup {
 		{"", []navLink{{Label: "What needs me", URL: "/", Section: "now", Key: "n"}}},
 		{"Declare", []navLink{
 			{Label: "Services", URL: "/services", Section: "services", Key: "s"},
+			{Label: "Objectives", URL: "/objectives", Section: "objectives"},
 			{Label: "Workspace", URL: "/workspace", Section: "workspace", Key: "w", Count: refused, Urgent: true},
 		}},
 		{"Observe", []navLink{{Label: "Explore", URL: "/explore", Section: "explore", Key: "e"}}},

@@ -65,7 +65,7 @@ func (s *site) search(w http.ResponseWriter, r *http.Request, me act.Identity) e
 	hits = nil
 	for _, x := range ws.Objectives {
 		if has(string(x.Name), x.Title) {
-			hits = append(hits, searchHit{Link{string(x.Name), "/services/" + string(x.Service) + "#objective-" + string(x.Name)}, x.Description})
+			hits = append(hits, searchHit{Link{string(x.Name), "/objectives/" + string(x.Name)}, x.Description})
 		}
 	}
 	group("Objectives", hits)

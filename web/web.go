@@ -72,6 +72,9 @@ func (s *site) routes() map[string]handler {
 		"GET /services/{id}": s.service,
 		"GET /workspace":     s.workspace,
 
+		"GET /objectives":        s.objectives,
+		"GET /objectives/{name}": s.objective,
+
 		"GET /explore": s.explore,
 
 		"GET /backtest":  s.backtest,

@@ -49,11 +49,6 @@ var ops = []string{"lt", "lte", "gt", "gte"}
 
 func objective(n yamldoc.Node, o *declare.Objective) {
 	n.Only("displayName", "op", "value", "target", "targetPercent", "timeSliceTarget", "timeSliceWindow", "indicator", "indicatorRef", "compositeWeight")
-	for _, k := range []string{"indicator", "indicatorRef", "compositeWeight"} {
-		if !n.Field(k).Missing() { // accepting it and leaving it out would promise something else
-			n.Field(k).Problem(k, "one indicator for the whole SLO", "composite SLOs are not supported: write an SLO for each indicator")
-		}
-	}
 	target(n, o)
 	if o.Threshold != nil {
 		t := *o.Threshold

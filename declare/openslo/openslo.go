@@ -20,6 +20,8 @@ import (
 const (
 	AnnotationMinEvents = "evenkeel.dev/minimum-events"
 	AnnotationRunbook   = "evenkeel.dev/runbook"
+	AnnotationComposite = "evenkeel.dev/composite" // weighted, all
+	AnnotationService   = "evenkeel.dev/service"   // of an SLI: whose part of a journey it is
 )
 
 // defaultMinEvents keeps a service with hardly any traffic from paging.
@@ -152,6 +154,13 @@ func (f *Folder) slo(o yamldoc.Node) []*declare.Objective {
 	f.annotations(meta.Field("annotations"), &base)
 	base.Window = window(spec.Field("timeWindow"))
 	f.policies(spec.Field("alertPolicies"))
+	how := meta.Field("annotations").Field(AnnotationComposite)
+	if composite(spec.Field("objectives")) {
+		return f.composite(spec, how, base, name)
+	}
+	if n := how; !n.Missing() {
+		n.Problem(n.Text(), "a composite: an indicator in each of its objectives", "")
+	}
 
 	indicator := spec.Field("indicator").Field("spec")
 	if ref := spec.Field("indicatorRef"); !ref.Missing() {
@@ -213,6 +222,7 @@ func (f *Folder) annotations(n yamldoc.Node, o *declare.Objective) {
 		case k == AnnotationRunbook:
 			o.Runbook = p.Value.String()
 			f.refer("runbook", o.Runbook, p.Value)
+		case k == AnnotationComposite: // read with the objectives
 		case k == AnnotationMinEvents:
 			if v, ok := p.Value.Float(); ok && v >= 0 {
 				o.MinEvents = v
@@ -220,8 +230,8 @@ func (f *Folder) annotations(n yamldoc.Node, o *declare.Objective) {
 				p.Value.Problem(p.Value.Text(), "a number of events, 0 or more", "")
 			}
 		case strings.HasPrefix(k, "evenkeel.dev/"):
-			known := []string{AnnotationMinEvents, AnnotationRunbook}
-			p.Key.Warn(k, strings.Join(known, " or "), yamldoc.Suggest(k, known))
+			known := []string{AnnotationComposite, AnnotationMinEvents, AnnotationRunbook}
+			p.Key.Warn(k, "one of "+strings.Join(known, ", "), yamldoc.Suggest(k, known))
 		}
 	}
 }

@@ -200,8 +200,6 @@ func TestMistakes(t *testing.T) {
 	change("0.99", ".nan", `o.yml:9:25: spec.objectives[0].target: got ".nan", expected a number`)
 	change("0.99", "0.9, targetPercent: 90", `o.yml:9:45: spec.objectives[0].targetPercent: got "90", expected either target or targetPercent (both are there)`)
 	change("target: 0.99", "op: gt", `o.yml:9:16: spec.objectives[0].target: expected a target between 0 and 1, or targetPercent (it is missing)`)
-	change("target: 0.99", "target: 0.99, indicatorRef: x",
-		`o.yml:9:45: spec.objectives[0].indicatorRef: got "indicatorRef", expected one indicator for the whole SLO (composite SLOs are not supported: write an SLO for each indicator)`)
 	f(slo("{}", rolling, "Occurrences", goal), `o.yml:6:42: spec.indicator.spec: expected a ratioMetric or a thresholdMetric`)
 	f(slo(level, rolling, "Occurrences", goal),
 		`o.yml:9:16: spec.objectives[0].op: expected lt, lte, gt or gte (it is missing)`,
@@ -223,7 +221,7 @@ func TestMistakes(t *testing.T) {
 		`o.yml:4:36: spec.conditions[0].conditionRef: got "gone", expected the name of an AlertCondition that is declared (none is declared)`,
 		`o.yml:4:66: spec.notificationTargets[0]: expected an AlertNotificationTarget, or targetRef`)
 	change("displayName: S}", "annotations: {evenkeel.dev/minimum-event: 5, evenkeel.dev/minimum-events: -1}}",
-		`o.yml:3:35: metadata.annotations.evenkeel.dev/minimum-event: got "evenkeel.dev/minimum-event", expected evenkeel.dev/minimum-events or evenkeel.dev/runbook (did you mean "evenkeel.dev/minimum-events"?)`,
+		`o.yml:3:35: metadata.annotations.evenkeel.dev/minimum-event: got "evenkeel.dev/minimum-event", expected one of evenkeel.dev/composite, evenkeel.dev/minimum-events, evenkeel.dev/runbook (did you mean "evenkeel.dev/minimum-events"?)`,
 		`o.yml:3:95: metadata.annotations.evenkeel.dev/minimum-events: got "-1", expected a number of events, 0 or more`)
 	f("[~]", `o.yml:1:2: [0]: expected an OpenSLO object`)
 }
@@ -231,6 +229,7 @@ func TestMistakes(t *testing.T) {
 func FuzzRead(f *testing.F) {
 	f.Add([]byte(slo(ratio, rolling, "Occurrences", goal)))
 	f.Add([]byte(slo(level, "[{duration: 1M, calendar: {startTime: 2026-01-01, timeZone: UTC}}]", "Timeslices", "[{target: 0.9, op: lt, value: 1, timeSliceWindow: 1m}]")))
+	f.Add([]byte(journey("{evenkeel.dev/composite: all}", "Timeslices", "[{target: 0.9, timeSliceTarget: 0.5, timeSliceWindow: 1m, compositeWeight: 2, indicatorRef: paying}]")))
 	f.Add([]byte("- apiVersion: openslo/v1\n  kind: SLI\n  metadata: {name: a}\n  spec: {}\n- 5\n- []\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		got, _, problems := load(string(data))
@@ -238,7 +237,7 @@ func FuzzRead(f *testing.F) {
 			return
 		}
 		for _, o := range got {
-			if !(o.Target > 0 && o.Target < 1) || o.Window.Length <= 0 || o.Service == "" || o.Name == "" || (o.Ratio == nil) == (o.Threshold == nil) || o.MinEvents < 0 {
+			if !(o.Target > 0 && o.Target < 1) || o.Window.Length <= 0 || o.Service == "" || o.Name == "" || !o.Composite() && (o.Ratio == nil) == (o.Threshold == nil) || o.Composite() && (o.Ratio != nil || o.Threshold != nil) || o.MinEvents < 0 {
 				t.Errorf("accepted: %+v", o)
 			}
 			if o.Window.Calendar && (o.Window.Start.IsZero() || o.Window.Count < 1) {

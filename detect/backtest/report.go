@@ -5,9 +5,14 @@ import (
 	"math"
 	"strings"
 	"time"
+
+	"github.com/evenkeel/evenkeel/detect"
 )
 
-const day = 24 * time.Hour
+const (
+	day           = 24 * time.Hour
+	markdownPages = 40 // listed in Markdown
+)
 
 // Line is a number of a summary, as text.
 type Line struct{ What, Today, Changed string }
@@ -129,6 +134,48 @@ func (c Caught) Outcome() string {
 	return c.Changed.String()
 }
 
+// Woken are the notifications that page, the first so many of them, and how many more
+// there are.
+func (s *Side) Woken(most int) (list []Page, more int) {
+	for _, p := range s.Pages {
+		switch {
+		case p.Severity != detect.Page:
+		case len(list) < most:
+			list = append(list, p)
+		default:
+			more++
+		}
+	}
+	return list, more
+}
+
+// Hour is when a page comes, by the clock of whom it reaches.
+func (p *Page) Hour() string {
+	if p.Night {
+		return p.Local + ", night"
+	}
+	return p.Local
+}
+
+// Who is whom it reaches, in words.
+func (p *Page) Who() string {
+	if p.Person == "" {
+		return "nobody"
+	}
+	return string(p.Person)
+}
+
+// Reason says why it comes, and whether an incident on record explains it.
+func (p *Page) Reason() string {
+	switch {
+	case p.True == nil:
+		return p.Why
+	case *p.True:
+		return p.Why + ", explained"
+	}
+	return p.Why + ", unexplained"
+}
+
 // Failed are the alerts of the changed rules that could not be evaluated throughout.
 func (r *Result) Failed() []Alert {
 	var out []Alert
@@ -204,6 +251,16 @@ func (r *Result) Markdown() string {
 			}
 			fmt.Fprintf(&b, "| %d %s | %s | %s | %s |\n", c.Number, cell(c.Title), c.Detected.UTC().Format("2006-01-02 15:04"), today, c.Outcome())
 		}
+	}
+	if list, more := r.Changed.Woken(markdownPages); len(list) > 0 {
+		b.WriteString("\n<details><summary>Whom it would have paged</summary>\n\n| at | person | receiver | alerts | why |\n| --- | --- | --- | --- | --- |\n")
+		for _, p := range list {
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", p.Hour(), cell(p.Who()), cell(p.Receiver), cell(strings.Join(p.Alerts, ", ")), p.Reason())
+		}
+		if more > 0 {
+			fmt.Fprintf(&b, "\nand %d more.\n", more)
+		}
+		b.WriteString("\n</details>\n")
 	}
 	return b.String()
 }

@@ -38,13 +38,7 @@ func (t Target) spacing() time.Duration {
 // for the period of t.Now only; Until says for how long.
 func Compile(o *declare.Objective, t Target) []rulefmt.RuleGroup {
 	var groups []rulefmt.RuleGroup
-	labels := map[string]string{
-		LabelObjective: string(o.Name), "service": string(o.Service),
-		"sloth_id": string(o.Service) + "-" + string(o.Name), "sloth_service": string(o.Service), "sloth_slo": string(o.Name),
-	}
-	if t.Team != "" {
-		labels["team"] = string(t.Team)
-	}
+	labels := Labels(o, t.Team)
 	record := func(name, expr string) rulefmt.Rule {
 		return rulefmt.Rule{Record: name, Expr: expr, Labels: labels}
 	}
@@ -52,7 +46,7 @@ func Compile(o *declare.Objective, t Target) []rulefmt.RuleGroup {
 	if sampled(o) {
 		main.Rules = append(main.Rules, record(sliGood, sample(o)))
 	}
-	if o.SliceWindow > 0 {
+	if slicing(o) {
 		groups = append(groups, rulefmt.RuleGroup{
 			Name: main.Name + "/slices", Interval: model.Duration(o.SliceWindow),
 			Rules: []rulefmt.Rule{record(sliceGood, slice(o))},
@@ -64,7 +58,11 @@ func Compile(o *declare.Objective, t Target) []rulefmt.RuleGroup {
 		windows = append(windows, o.Window.Length)
 	}
 	for _, w := range windows {
-		r := record(RatioSeries(w), errorRatio(o, span{length: w}))
+		expr := errorRatio(o, span{length: w})
+		if o.Composite() && !o.AllHold { // its parts have done the work
+			expr = recorded(o, w)
+		}
+		r := record(RatioSeries(w), expr)
 		r.Labels = with(labels, "sloth_window", text(w))
 		main.Rules = append(main.Rules, r)
 	}
@@ -82,10 +80,41 @@ func Compile(o *declare.Objective, t Target) []rulefmt.RuleGroup {
 		rulefmt.Rule{Record: "sloth_slo_info", Expr: "vector(1)", Labels: with(labels,
 			"sloth_mode", "evenkeel", "sloth_spec", "openslo/v1", "sloth_objective", fmt.Sprintf("%g", round(o.Target*100)))},
 	)
-	for _, severity := range []string{"page", "ticket"} {
-		main.Rules = append(main.Rules, alert(o, t, severity))
+	if o.PartOf == "" { // a part does not page: what it is a part of does
+		for _, severity := range []string{"page", "ticket"} {
+			main.Rules = append(main.Rules, alert(o, t, severity))
+		}
 	}
-	return append(groups, main)
+	burns := rulefmt.RuleGroup{Name: main.Name + "/burn", Interval: model.Duration(max(t.Interval, burnEvery))}
+	for _, w := range windows {
+		r := record(BurnSeries, fmt.Sprintf("sum(%s) / %g", series(RatioSeries(w), o), round(o.Budget())))
+		r.Labels = with(labels, "sloth_window", text(w))
+		burns.Rules = append(burns.Rules, r)
+	}
+	return append(groups, main, burns)
+}
+
+// BurnSeries is the recorded burn rate over each window, told apart by sloth_window. It
+// is for people, so it does not need each evaluation.
+const BurnSeries = "slo:burn_rate:ratio"
+
+const burnEvery = 15 * time.Second
+
+// slicing says whether an objective judges slices of its own.
+func slicing(o *declare.Objective) bool {
+	return o.SliceWindow > 0 && (!o.Composite() || o.AllHold)
+}
+
+// Labels are those of each series of an objective.
+func Labels(o *declare.Objective, team declare.TeamID) map[string]string {
+	out := map[string]string{
+		LabelObjective: string(o.Name), "service": string(o.Service),
+		"sloth_id": string(o.Service) + "-" + string(o.Name), "sloth_service": string(o.Service), "sloth_slo": string(o.Name),
+	}
+	if team != "" {
+		out["team"] = string(team)
+	}
+	return out
 }
 
 // Groups compiles all objectives of a workspace, and says until when they hold: zero
@@ -143,6 +172,9 @@ func operator(op string) string {
 
 // slice judges one slice of time; a slice without traffic is not judged.
 func slice(o *declare.Objective) string {
+	if o.AllHold {
+		return allSlices(o)
+	}
 	good := fmt.Sprintf("1 - (%s)", occurrences(o, span{length: o.SliceWindow}))
 	if o.Method == declare.RatioTimeslices {
 		return fmt.Sprintf("sum(%s)", good)
@@ -200,6 +232,9 @@ func alert(o *declare.Objective, t Target, severity string) rulefmt.Rule {
 func what(o *declare.Objective) string {
 	if o.SliceWindow > 0 {
 		return "slices of " + text(o.SliceWindow)
+	}
+	if o.Composite() {
+		return "its parts, by their weights,"
 	}
 	if o.Threshold != nil {
 		return "the time"

@@ -27,6 +27,8 @@ type span struct {
 // no traffic.
 func errorRatio(o *declare.Objective, s span) string {
 	switch {
+	case o.Composite() && !o.AllHold:
+		return weighted(o, func(part *declare.Objective) string { return errorRatio(part, s) })
 	case o.Method == declare.Timeslices || o.Method == declare.RatioTimeslices:
 		return averageBad(sliceGood, o, s)
 	default:
@@ -44,6 +46,9 @@ func averageBad(series string, o *declare.Objective, s span) string {
 // sampled says whether the indicator is a state that has to be looked at on each
 // evaluation, because no function over a range of its series yields its average.
 func sampled(o *declare.Objective) bool {
+	if o.Composite() {
+		return false
+	}
 	if o.Threshold != nil {
 		return true
 	}
@@ -95,6 +100,8 @@ func (s span) at() string {
 // occurrences counts events, whatever the budgeting method makes of them later.
 func occurrences(o *declare.Objective, s span) string {
 	switch {
+	case o.Composite():
+		return weighted(o, func(part *declare.Objective) string { return occurrences(part, s) })
 	case sampled(o):
 		return averageBad(sliGood, o, s)
 	case o.Ratio.Raw != "":
@@ -225,8 +232,19 @@ func (s span) timestamp(before *int64) *int64 {
 func perSecond(query string) bool { return strings.Contains(query, "rate(") }
 
 // events is the PromQL of a number of events over a length, for the minimum-traffic
-// rule; "" where the indicator counts none.
+// rule; "" where the indicator counts none, or one of a composite's.
 func events(o *declare.Objective, length time.Duration, what func(*declare.Ratio, span) string) string {
+	if o.Composite() {
+		var parts []string
+		for _, p := range o.Parts {
+			e := events(p.Objective, length, what)
+			if e == "" {
+				return ""
+			}
+			parts = append(parts, fmt.Sprintf("(%s or vector(0))", e))
+		}
+		return "(" + strings.Join(parts, " + ") + ")"
+	}
 	if o.Ratio == nil || o.Ratio.Raw != "" {
 		return ""
 	}
