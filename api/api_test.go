@@ -13,6 +13,7 @@ import (
 	"github.com/evenkeel/evenkeel/act/account"
 	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/detect"
+	"github.com/evenkeel/evenkeel/detect/budget"
 	"github.com/evenkeel/evenkeel/journal"
 	"github.com/evenkeel/evenkeel/learn"
 	"github.com/evenkeel/evenkeel/respond"
@@ -178,6 +179,15 @@ func TestObjectivesSayWhereTheyStand(t *testing.T) {
 		t.Errorf("got %+v", o.Status)
 	}
 	do[ErrorBody](w, alice, "GET", "/objectives/nothing", nil, 404)
+}
+
+func TestBudgetsSayOnWhatTheyWereSpent(t *testing.T) {
+	w := newWorld(t)
+	b := do[budget.Report](w, alice, "GET", "/objectives/checkout-availability/budget", nil, 200)
+	if b.Objective != "checkout-availability" || b.Unit != "events" || len(b.Burns) < 4 || b.Spent != nil {
+		t.Errorf("got %+v", b)
+	}
+	do[ErrorBody](w, alice, "GET", "/objectives/nothing/budget", nil, 404)
 }
 
 func TestServicesSayWhoAndWhat(t *testing.T) {

@@ -27,6 +27,7 @@ import (
 	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/declare/workspace"
 	"github.com/evenkeel/evenkeel/detect"
+	"github.com/evenkeel/evenkeel/detect/budget"
 	"github.com/evenkeel/evenkeel/detect/evaluate"
 	findingbook "github.com/evenkeel/evenkeel/detect/finding"
 	reviewbook "github.com/evenkeel/evenkeel/learn/review"
@@ -170,6 +171,7 @@ func newWorld(t *testing.T) *world {
 	go func() { ran <- w.runs.Run(ctx) }()
 	t.Cleanup(func() { stop(); must(t, <-ran) })
 	w.accounts = account.New(w.db)
+	budgets := budget.New(budget.Options{Ranges: engine.Ranges, Query: engine.Query})
 	w.options = Options{
 		Workspace: func() *declare.Workspace { return ws }, WorkspaceProblems: func() (declare.Problems, time.Time) { return nil, at },
 		Journal: w.db, Findings: w.findings, Incidents: w.incidents, Changes: changes, Runs: w.runs, Silences: silences, Accounts: w.accounts,
@@ -177,7 +179,14 @@ func newWorld(t *testing.T) *world {
 			Impact: func(context.Context, detect.Finding, time.Time, time.Time) (reviewbook.Impact, error) {
 				return reviewbook.Impact{}, nil
 			}}),
+<<<<<<< HEAD
 		TakeChanges: changes.Take, Query: engine.Query, URL: link, Started: at, Now: func() time.Time { return w.now }, Logger: log, Version: "1.2.3",
+=======
+		Query: engine.Query, Budget: func(ctx context.Context, o *declare.Objective, now time.Time) (*budget.Report, error) {
+			return budgets.Report(ctx, o, 15*time.Second, now)
+		},
+		URL: link, Started: at, Now: func() time.Time { return w.now }, Logger: log, Version: "1.2.3",
+>>>>>>> e07131b (api: the budget of an objective; act: a runner that is stopped while it starts has not failed)
 	}
 	w.rebuild()
 	return w

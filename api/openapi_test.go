@@ -139,7 +139,7 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 	do[any](w, alice, "POST", "/tokens", NewToken{Note: "x"}, 201)
 	do[any](w, admin, "POST", "/invitations", NewInvitation{Person: "alice", Admin: true}, 201)
 	for _, path := range []string{
-		"/whoami", "/status", "/workspace", "/services", "/services/checkout", "/teams", "/people", "/objectives", "/objectives/checkout-availability",
+		"/whoami", "/status", "/workspace", "/services", "/services/checkout", "/teams", "/people", "/objectives", "/objectives/checkout-availability", "/objectives/checkout-availability/budget",
 		"/findings", "/findings/1", "/incidents", "/incidents/1", "/incidents/1/timeline", "/incidents/1/suspects", "/incidents/1/notifications", "/incidents/1/review",
 		"/reviews", "/changes", "/changes/c-1", "/runbooks", "/runbooks/restart", "/runs", "/journal", "/journal/2/causes", "/oncall", "/silences", "/tokens",
 	} {
