@@ -179,14 +179,10 @@ func newWorld(t *testing.T) *world {
 			Impact: func(context.Context, detect.Finding, time.Time, time.Time) (reviewbook.Impact, error) {
 				return reviewbook.Impact{}, nil
 			}}),
-<<<<<<< HEAD
 		TakeChanges: changes.Take, Query: engine.Query, URL: link, Started: at, Now: func() time.Time { return w.now }, Logger: log, Version: "1.2.3",
-=======
-		Query: engine.Query, Budget: func(ctx context.Context, o *declare.Objective, now time.Time) (*budget.Report, error) {
+		Budget: func(ctx context.Context, o *declare.Objective, now time.Time) (*budget.Report, error) {
 			return budgets.Report(ctx, o, 15*time.Second, now)
 		},
-		URL: link, Started: at, Now: func() time.Time { return w.now }, Logger: log, Version: "1.2.3",
->>>>>>> e07131b (api: the budget of an objective; act: a runner that is stopped while it starts has not failed)
 	}
 	w.rebuild()
 	return w

@@ -24,8 +24,8 @@ const (
 	mostEvents   = 1000        // incidents or changes of a period that are looked at
 )
 
-// budget says how the budget of an objective stands.
-func (a *App) budget(ctx context.Context, o *declare.Objective, now time.Time) (*budget.Report, error) {
+// budgetReport says how the budget of an objective stands.
+func (a *App) budgetReport(ctx context.Context, o *declare.Objective, now time.Time) (*budget.Report, error) {
 	return a.budgets.Report(ctx, o, a.ws().Settings.Evaluation.Spacing, now)
 }
 
@@ -48,7 +48,7 @@ func (a *App) keepBudgets(ctx context.Context) error {
 		w := a.ws()
 		for _, o := range w.Objectives {
 			now := time.Now()
-			r, err := a.budget(ctx, o, now)
+			r, err := a.budgetReport(ctx, o, now)
 			if ctx.Err() != nil {
 				return g.Rollback()
 			}

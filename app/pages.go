@@ -23,7 +23,7 @@ func (a *App) pages() (http.Handler, error) {
 		Runs: a.runs, Reviews: a.reviews, Silences: silences{a.alerts}, Accounts: accounts{a.accounts},
 		Query: a.instant, QueryRange: a.series, Replay: a.replay, Hygiene: a.hygiene,
 		Guide:  a.runs,
-		Budget: a.budget,
+		Budget: a.budgetReport,
 		Logger: a.o.Logger.With("room", "web"), Version: a.o.Version, Closing: a.closing,
 	})
 }
