@@ -1,0 +1,195 @@
+package trace
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Search says which traces are looked for: those in which one span meets all of it.
+type Search struct {
+	From, To           time.Time // of the span's start
+	Service, Operation string    // "" for any
+	Kind               Kind
+	MinTook, MaxTook   time.Duration // 0 for no bound
+	Tags               map[string]string
+	Errors             bool
+	Limit              int // traces, the newest first; default 20, at most 1,000
+
+	// What TraceQL adds.
+	filter string
+	span   func(*Span) bool
+	trace  func(*Trace) bool
+}
+
+// Found is what a search found.
+type Found struct {
+	Traces []*Trace
+	// More says that the search looked at as many spans as it may, and there may be more.
+	More bool
+}
+
+// Search finds traces.
+func (s *Store) Search(ctx context.Context, o Search) (*Found, error) {
+	if o.Limit <= 0 {
+		o.Limit = 20
+	}
+	o.Limit = min(o.Limit, 1000)
+	var ids []string
+	out := &Found{}
+	seen := map[string]bool{}
+	type hit struct {
+		id string
+		at int64
+	}
+	var hits []hit
+	read := 0
+	// Newest first costs a sort of all that is found, unless the engine keeps only so many.
+	text := o.text() + fmt.Sprintf(" | sort by (_time desc) limit %d", maxRead)
+	err := s.each(ctx, text, func(sp *Span) bool {
+		read++
+		if o.meets(sp) && !seen[sp.TraceID] {
+			seen[sp.TraceID] = true
+			hits = append(hits, hit{sp.TraceID, sp.Start})
+		}
+		return len(hits) < 20*o.Limit
+	})
+	if err != nil {
+		return nil, err
+	}
+	out.More = read >= maxRead
+	slices.SortFunc(hits, func(a, b hit) int { return cmp.Compare(b.at, a.at) })
+	for _, h := range hits {
+		ids = append(ids, h.id)
+	}
+	// A trace reaches beyond the time in which one of its spans was found.
+	from, to := o.From, o.To
+	if !from.IsZero() {
+		from = from.Add(-time.Hour)
+	}
+	if !to.IsZero() {
+		to = to.Add(time.Hour)
+	}
+	for len(ids) > 0 && len(out.Traces) < o.Limit {
+		n := min(len(ids), max(20, o.Limit-len(out.Traces)))
+		found, err := s.traces(ctx, ids[:n], from, to)
+		if err != nil {
+			return nil, err
+		}
+		ids = ids[n:]
+		for _, t := range found {
+			if o.trace != nil && !o.trace(t) {
+				continue
+			}
+			if out.Traces = append(out.Traces, t); len(out.Traces) == o.Limit {
+				break
+			}
+		}
+	}
+	return out, nil
+}
+
+// text is a filter that finds at least the spans that are looked for.
+func (o *Search) text() string {
+	parts := []string{strings.TrimSpace(between(o.From, o.To) + "*")}
+	add := func(filter string) { parts = append(parts, filter) }
+	if o.Service != "" {
+		add(field(fieldService, o.Service))
+	}
+	if o.Operation != "" {
+		add(field(fieldName, o.Operation))
+	}
+	if o.Kind != "" {
+		add(field(fieldKind, string(o.Kind)))
+	}
+	if o.MinTook > 0 {
+		add(fieldDuration + ":>=" + strconv.FormatInt(int64(o.MinTook), 10))
+	}
+	if o.MaxTook > 0 {
+		add(fieldDuration + ":<=" + strconv.FormatInt(int64(o.MaxTook), 10))
+	}
+	if o.Errors {
+		add(field(fieldStatus, string(Error)))
+	}
+	for k, v := range o.Tags {
+		switch k {
+		case "error", "span.kind", "otel.status_code", "otel.scope.name", "otel.scope.version", "otel.library.name", "otel.library.version", "service.name", "event":
+			continue // looked at below, they have fields of their own
+		}
+		value := v
+		if v == "" {
+			value = absent
+		}
+		add("(" + field(ofSpan+k, value) + " or " + field(ofResource+k, value) + " or " + field(ofScope+k, value) +
+			" or " + fieldEvents + ":" + strconv.Quote(k) + " or " + fieldLinks + ":" + strconv.Quote(k) + ")")
+	}
+	if o.filter != "" {
+		add("(" + o.filter + ")")
+	}
+	return strings.Join(parts, " ")
+}
+
+// meets looks at all conditions, also those that the filter leaves open.
+func (o *Search) meets(s *Span) bool {
+	if o.Service != "" && s.Service != o.Service || o.Operation != "" && s.Name != o.Operation || o.Kind != "" && s.Kind != o.Kind ||
+		o.MinTook > 0 && s.Took() < o.MinTook || o.MaxTook > 0 && s.Took() > o.MaxTook || o.Errors && s.Status != Error {
+		return false
+	}
+	for k, v := range o.Tags {
+		if !s.Has(k, v) {
+			return false
+		}
+	}
+	return o.span == nil || o.span(s)
+}
+
+// Summary is a trace in a line.
+type Summary struct {
+	ID       string         `json:"trace_id"`
+	Service  string         `json:"service"`   // of the root, or of the first span
+	Name     string         `json:"operation"` // of the same
+	Start    time.Time      `json:"start"`
+	Took     time.Duration  `json:"duration_ns"`
+	Spans    int            `json:"spans"`
+	Errors   int            `json:"errors"`
+	Services map[string]int `json:"services"` // spans of each
+	Orphan   bool           `json:"orphan,omitempty"`
+}
+
+// Summary sums a trace up. It must have spans.
+func (t *Trace) Summary() Summary {
+	root := t.Root()
+	out := Summary{ID: t.ID, Service: root.Service, Name: root.Name, Spans: len(t.Spans), Services: map[string]int{}, Orphan: root.ParentID != ""}
+	start, end := t.Spans[0].Start, t.Spans[0].End()
+	for _, s := range t.Spans {
+		start, end = min(start, s.Start), max(end, s.End())
+		out.Services[s.Service]++
+		if s.Status == Error {
+			out.Errors++
+		}
+	}
+	out.Start, out.Took = time.Unix(0, start).UTC(), time.Duration(end-start)
+	return out
+}
+
+// Root is the first span without a parent; without one, the first whose parent is not
+// there; else the first.
+func (t *Trace) Root() *Span {
+	known := map[string]bool{}
+	for _, s := range t.Spans {
+		if s.ParentID == "" {
+			return s
+		}
+		known[s.SpanID] = true
+	}
+	for _, s := range t.Spans {
+		if !known[s.ParentID] {
+			return s
+		}
+	}
+	return t.Spans[0]
+}

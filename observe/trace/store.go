@@ -1,0 +1,248 @@
+package trace
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/evenkeel/evenkeel/observe"
+	"github.com/evenkeel/evenkeel/observe/logs"
+)
+
+// MaxSpans is how many spans of one trace are read.
+const MaxSpans = 20_000
+
+// maxRead is how many spans one search looks at.
+const maxRead = 50_000
+
+// Store keeps spans as rows of a log store of its own.
+type Store struct {
+	rows *logs.Store
+	red  *Red // may be nil
+}
+
+// New makes a store of spans on rows. Red, when there is one, sees every span that is
+// stored.
+func New(rows *logs.Store, red *Red) *Store { return &Store{rows: rows, red: red} }
+
+// Rows is the store of rows below, for LogsQL.
+func (s *Store) Rows() *logs.Store { return s.rows }
+
+// Batch collects the spans of one request.
+type Batch struct {
+	store  *Store
+	rows   *logs.Batch
+	fields []logs.Field
+	seen   []seen
+}
+
+// Begin begins a batch.
+func (s *Store) Begin(receiver, source string) *Batch {
+	return &Batch{store: s, rows: s.rows.Begin(logs.Origin{Receiver: receiver, Source: source})}
+}
+
+// Add adds a span; nil when it was taken.
+func (b *Batch) Add(s *Span) *observe.Refusal {
+	if s.TraceID == "" || s.SpanID == "" {
+		r := &observe.Refusal{Status: 400, Reason: "malformed", Got: fmt.Sprintf("trace ID %q and span ID %q", s.TraceID, s.SpanID), Want: "both"}
+		b.rows.Refuse(r, 1)
+		return r
+	}
+	b.fields = appendRow(b.fields[:0], s)
+	if r := b.rows.Add(max(1, s.Start), b.fields, streams); r != nil { // 0 would be now
+		return r
+	}
+	if b.store.red != nil {
+		b.seen = append(b.seen, sightOf(s))
+	}
+	return nil
+}
+
+// Commit stores what was added; its error is ours, and the sender should try again.
+func (b *Batch) Commit() error {
+	if err := b.rows.Commit(); err != nil {
+		return err
+	}
+	if b.store.red != nil {
+		b.store.red.see(b.seen)
+	}
+	return nil
+}
+
+// Refused is how many spans were refused and what to tell the sender.
+func (b *Batch) Refused() (int, string) { return b.rows.Refused() }
+
+// Trace is a trace with its spans by start time.
+type Trace struct {
+	ID    string
+	Spans []*Span
+	// More says that there are more spans than were read.
+	More bool
+}
+
+// Trace reads a trace. Around bounds where its spans are looked for when it is not zero;
+// a trace that is looked for without costs more. Nil when there is none.
+func (s *Store) Trace(ctx context.Context, id string, from, to time.Time) (*Trace, error) {
+	id = strings.ToLower(id)
+	if !isHex(id) || len(id) > 32 {
+		return nil, &observe.Refusal{Status: 400, Reason: "malformed", Where: "trace ID", Got: strconv.Quote(short(id)), Want: "up to 32 hexadecimal digits"}
+	}
+	for len(id) < 32 { // Jaeger leaves leading zeros out
+		id = "0" + id
+	}
+	found, err := s.traces(ctx, []string{id}, from, to)
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	return found[0], nil
+}
+
+func isHex(s string) bool {
+	for _, r := range s {
+		if (r < '0' || r > '9') && (r < 'a' || r > 'f') {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// traces reads traces as a whole, in the order of the IDs.
+func (s *Store) traces(ctx context.Context, ids []string, from, to time.Time) ([]*Trace, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	quoted := make([]string, len(ids))
+	for i, id := range ids {
+		quoted[i] = strconv.Quote(id)
+	}
+	text := between(from, to) + fieldTrace + ":in(" + strings.Join(quoted, ",") + ")"
+	by := map[string]*Trace{}
+	read := 0
+	err := s.each(ctx, text, func(sp *Span) bool {
+		t := by[sp.TraceID]
+		if t == nil {
+			t = &Trace{ID: sp.TraceID}
+			by[sp.TraceID] = t
+		}
+		if len(t.Spans) >= MaxSpans {
+			t.More = true
+			return len(ids) > 1
+		}
+		t.Spans = append(t.Spans, sp)
+		read++
+		return read < 4*maxRead
+	})
+	if err != nil {
+		return nil, err
+	}
+	var out []*Trace
+	for _, id := range ids {
+		if t := by[id]; t != nil {
+			t.sort()
+			out = append(out, t)
+		}
+	}
+	return out, nil
+}
+
+// sort orders the spans, and drops those that were sent twice.
+func (t *Trace) sort() {
+	slices.SortStableFunc(t.Spans, func(a, b *Span) int {
+		return cmp.Or(cmp.Compare(a.Start, b.Start), cmp.Compare(b.Duration, a.Duration), strings.Compare(a.SpanID, b.SpanID))
+	})
+	t.Spans = slices.CompactFunc(t.Spans, func(a, b *Span) bool {
+		return a.SpanID == b.SpanID && a.Start == b.Start && a.Duration == b.Duration && a.Service == b.Service && a.Name == b.Name
+	})
+}
+
+// each calls f with spans; they may be kept.
+func (s *Store) each(ctx context.Context, text string, f func(*Span) bool) error {
+	q, err := logs.ParseQuery(text, time.Now())
+	if err != nil {
+		return err
+	}
+	return s.rows.Each(ctx, q, func(row logs.Row) bool { return f(spanOf(row)) })
+}
+
+// between is a filter on start times; a zero time is open.
+func between(from, to time.Time) string {
+	if from.IsZero() && to.IsZero() {
+		return ""
+	}
+	a, b := int64(0), int64(math.MaxInt64)
+	if !from.IsZero() {
+		a = from.UnixNano()
+	}
+	if !to.IsZero() {
+		b = to.UnixNano()
+	}
+	return fmt.Sprintf("_time:[%s,%s] ", stamp(a), stamp(b))
+}
+
+func stamp(ns int64) string { return time.Unix(0, ns).UTC().Format("2006-01-02T15:04:05.000000000Z") }
+
+func short(s string) string {
+	if len(s) > 80 {
+		return s[:80] + "…"
+	}
+	return s
+}
+
+// Services are the services that have spans in a time.
+func (s *Store) Services(ctx context.Context, from, to time.Time) ([]string, error) {
+	return s.values(ctx, between(from, to)+"*", fieldService)
+}
+
+// Operation is a span's name with its kind.
+type Operation struct {
+	Name string `json:"name"`
+	Kind Kind   `json:"spanKind"`
+}
+
+// Operations are what a service does, with the kind of span; of one kind when it is not "".
+func (s *Store) Operations(ctx context.Context, service string, kind Kind, from, to time.Time) ([]Operation, error) {
+	text := between(from, to) + field(fieldService, service)
+	if kind != "" {
+		text += " " + field(fieldKind, string(kind))
+	}
+	q, err := logs.ParseQuery(text+" | stats by (name, kind) count() n | limit 10000", time.Now())
+	if err != nil {
+		return nil, err
+	}
+	var out []Operation
+	err = s.rows.Each(ctx, q, func(row logs.Row) bool {
+		out = append(out, Operation{strings.Clone(row.Field(fieldName)), Kind(strings.Clone(row.Field(fieldKind)))})
+		return true
+	})
+	slices.SortFunc(out, func(a, b Operation) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(string(a.Kind), string(b.Kind)))
+	})
+	return out, err
+}
+
+func (s *Store) values(ctx context.Context, text, name string) ([]string, error) {
+	q, err := logs.ParseQuery(text, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	found, err := s.rows.FieldValues(ctx, q, name, "", 10_000)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, v := range found {
+		if v.Value != "" {
+			out = append(out, v.Value)
+		}
+	}
+	slices.Sort(out)
+	return out, nil
+}
+
+// field is a filter for an exact value.
+func field(name, value string) string { return strconv.Quote(name) + ":=" + strconv.Quote(value) }
