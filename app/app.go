@@ -32,6 +32,7 @@ import (
 	"github.com/evenkeel/evenkeel/observe/metrics"
 	"github.com/evenkeel/evenkeel/observe/otlp"
 	"github.com/evenkeel/evenkeel/observe/scrape"
+	"github.com/evenkeel/evenkeel/observe/trace"
 	"github.com/evenkeel/evenkeel/respond/alert"
 	"github.com/evenkeel/evenkeel/respond/incident"
 	"github.com/evenkeel/evenkeel/state"
@@ -80,6 +81,8 @@ type App struct {
 	scraper   *scrape.Scraper
 	otlp      *otlp.Receiver
 	logs      *logs.Store
+	traces    *trace.Store
+	red       *trace.Red
 	handler   http.Handler
 
 	parts    []part
@@ -133,6 +136,9 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 		OutOfOrder: w.Settings.Metrics.OutOfOrder, CheckEvery: 1000,
 	})
 	if err := a.openLogs(w); err != nil {
+		return nil, err
+	}
+	if err := a.openTraces(w); err != nil {
 		return nil, err
 	}
 	a.restoreWindows()
@@ -227,7 +233,7 @@ func (a *App) observe(w *declare.Workspace) (err error) {
 		a.part("observe: this machine", node.Run)
 	}
 	if w.Settings.OTLP.GRPC != "off" {
-		srv, err := otlp.Listen(a.otlp, w.Settings.OTLP.GRPC, a.otlpLogs())
+		srv, err := otlp.Listen(a.otlp, w.Settings.OTLP.GRPC, a.otlpLogs(), a.otlpTraces())
 		if err != nil {
 			return err
 		}

@@ -34,6 +34,7 @@ func (a *App) stores(context.Context) []api.Store {
 	return []api.Store{
 		{Name: "metrics", Kind: "Prometheus TSDB", Bytes: size(filepath.Join(a.o.Data, "metrics")), Series: int64(a.metrics.Head().NumSeries())},
 		{Name: "logs", Kind: "VictoriaLogs logstorage", Bytes: size(filepath.Join(a.o.Data, "logs")), Detail: fmt.Sprintf("%d rows", a.logs.Stats().Rows)},
+		{Name: "traces", Kind: "VictoriaLogs logstorage", Bytes: size(filepath.Join(a.o.Data, "traces")), Detail: fmt.Sprintf("%d spans", a.traces.Rows().Stats().Rows)},
 		{Name: "state", Kind: "SQLite", Bytes: size(filepath.Join(a.o.Data, "state.db"))},
 	}
 }

@@ -36,6 +36,7 @@ func (a *App) routes() (http.Handler, error) {
 	mux.Handle("POST /api/v1/write", open(remotewrite.Handler(a.metrics, a.o.Logger.With("room", "observe"))))
 	mux.Handle("POST /v1/metrics", open(a.otlp))
 	a.logRoutes(mux, open)
+	a.traceRoutes(mux, open)
 	mux.Handle("/api/v1/", open(prom))
 	mux.Handle("GET /federate", open(prom))
 	mux.Handle("GET /metrics", open(promhttp.HandlerFor(a.reg, promhttp.HandlerOpts{EnableOpenMetrics: true})))

@@ -55,6 +55,7 @@ type Settings struct {
 		OutOfOrder    time.Duration // default 10m
 	}
 	Logs   LogSettings
+	Traces TraceSettings
 	Limits Limits
 	Host   struct {
 		Disabled bool          // do not collect this machine's own metrics

@@ -23,7 +23,7 @@ func Default() declare.Settings {
 	s.Evaluation.Interval, s.Evaluation.Spacing = time.Second, 15*time.Second
 	s.Metrics.Retention = 30 * 24 * time.Hour
 	s.Metrics.OutOfOrder = 10 * time.Minute
-	s.Logs = defaultLogs()
+	s.Logs, s.Traces = defaultLogs(), defaultTraces()
 	s.Limits = declare.Limits{
 		BodyBytes: 32 << 20, SamplesPerWrite: 500_000, LabelsPerSeries: 64, LabelNameBytes: 256, LabelValueBytes: 4096,
 		ActiveSeries: 1_000_000, Future: 10 * time.Minute,
@@ -41,7 +41,7 @@ func Read(file string, data []byte, sink *declare.Problems) declare.Settings {
 	if !ok {
 		return s
 	}
-	d.Only("external_url", "evaluation", "metrics", "logs", "limits", "host", "otlp", "levels", "hooks")
+	d.Only("external_url", "evaluation", "metrics", "logs", "traces", "limits", "host", "otlp", "levels", "hooks")
 	if n := d.Field("external_url"); !n.Missing() {
 		s.ExternalURL = strings.TrimSuffix(n.String(), "/")
 		if u, err := url.Parse(s.ExternalURL); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil {
@@ -60,6 +60,7 @@ func Read(file string, data []byte, sink *declare.Problems) declare.Settings {
 	duration(m.Field("out_of_order"), &s.Metrics.OutOfOrder, 0, 7*24*time.Hour)
 	size(m.Field("retention_size"), &s.Metrics.RetentionSize, 0)
 	logs(d.Field("logs"), &s.Logs)
+	traces(d.Field("traces"), &s.Traces)
 	l := d.Field("limits")
 	l.Only("body_bytes", "samples_per_write", "labels_per_series", "label_name_bytes", "label_value_bytes", "active_series", "future", "log_value_bytes", "log_fields", "log_streams", "log_bytes_per_source")
 	size(l.Field("body_bytes"), &s.Limits.BodyBytes, 1<<10)

@@ -284,7 +284,7 @@ func (w *writer) histogram(c *counted, name string, base []string) {
 			le = strconv.FormatFloat(bounds[i], 'g', -1, 64)
 		}
 		ref, ls := w.put(c, float64(total), append(base[:len(base):len(base)], labels.MetricName, name+"_bucket", labels.BucketLabel, le))
-		if e := c.examples[i]; e.at > c.told.UnixMilli() && ref != 0 {
+		if e := c.examples[i]; e.at > max(0, c.told.UnixMilli()) && ref != 0 {
 			_, _ = w.g.AppendExemplars(ref, ls, []exemplar.Exemplar{{Labels: labels.FromStrings("trace_id", e.trace, "span_id", e.span), Value: e.seconds, Ts: e.at, HasTs: true}})
 		}
 	}

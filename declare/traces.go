@@ -1,0 +1,9 @@
+package declare
+
+import "time"
+
+// TraceSettings is the traces section of evenkeel.yml.
+type TraceSettings struct {
+	Retention     time.Duration // default 7d
+	RetentionSize int64         // bytes, 0 no limit
+}
