@@ -35,6 +35,7 @@ import (
 	"github.com/evenkeel/evenkeel/observe/trace"
 	"github.com/evenkeel/evenkeel/respond/alert"
 	"github.com/evenkeel/evenkeel/respond/incident"
+	"github.com/evenkeel/evenkeel/respond/oncall"
 	"github.com/evenkeel/evenkeel/state"
 )
 
@@ -73,6 +74,7 @@ type App struct {
 	rules     *rule.Runner
 	budgets   *budget.Book
 	alerts    *alert.Pipeline
+	roster    *oncall.Book
 	incidents *incident.Book
 	accounts  *account.Book
 	changes   *change.Book
@@ -181,6 +183,9 @@ func (a *App) connect(ctx context.Context) (err error) {
 			return ""
 		},
 	}); err != nil {
+		return err
+	}
+	if err = a.connectOnCall(ctx); err != nil {
 		return err
 	}
 	a.accounts = account.New(a.db)

@@ -13,7 +13,14 @@ import (
 	"github.com/evenkeel/evenkeel/state"
 )
 
-func (a *App) ws() *declare.Workspace { return a.watcher.Current() }
+// ws is the workspace in use: what is declared, with what people changed in schedules
+// laid over it.
+func (a *App) ws() *declare.Workspace {
+	if a.roster == nil { // not yet: the app is being made
+		return a.watcher.Current()
+	}
+	return a.roster.Over(a.watcher.Current())
+}
 
 // Reload looks at the workspace folder now.
 func (a *App) Reload(ctx context.Context) error { return a.watcher.Reload(ctx) }

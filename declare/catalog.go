@@ -1,7 +1,5 @@
 package declare
 
-import "time"
-
 // ServiceID is the metadata.name of a Backstage Component.
 type ServiceID string
 
@@ -102,38 +100,4 @@ func (r Risk) Rank() int {
 		return 3
 	}
 	return -1
-}
-
-// Schedule says who is on call for a team. Layers later in the list win.
-type Schedule struct {
-	Name      string
-	Team      TeamID
-	Location  *time.Location
-	Layers    []Layer
-	Overrides []Override
-	Pos       Position
-}
-
-// Layer rotates people: each has the duty for one Every, from Start on, counted
-// in the schedule's local time so that a hand-over keeps its hour over a change
-// to daylight saving.
-type Layer struct {
-	Start  time.Time
-	Every  Rotation
-	People []PersonID
-}
-
-// Rotation is daily or weekly.
-type Rotation string
-
-// The rotations.
-const (
-	Daily  Rotation = "daily"
-	Weekly Rotation = "weekly"
-)
-
-// Override puts one person on call in [From, To).
-type Override struct {
-	Person   PersonID
-	From, To time.Time
 }

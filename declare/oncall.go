@@ -1,50 +1,102 @@
 package declare
 
 import (
+	"fmt"
 	"time"
-	_ "time/tzdata" // schedules and calendar windows name time zones; not every machine has their database
 )
 
-// OnCall returns who has the duty at t, "" for nobody. It is pure: overrides win
-// over layers, later ones over earlier ones.
-func (s *Schedule) OnCall(t time.Time) PersonID {
+// Duty is who is on call, and which line of the schedule says so.
+type Duty struct {
+	Person  PersonID   // "" for nobody
+	Shadows []PersonID // get copies; none without a Person
+	Why     string     // for people: the override, or the layer, that decided
+}
+
+// OnCall returns who has the duty at t, "" for nobody.
+func (s *Schedule) OnCall(t time.Time) PersonID { return s.decide(t).Person }
+
+// Duty says who has the duty at t and why. It is pure: overrides win over layers,
+// later ones over earlier ones.
+func (s *Schedule) Duty(t time.Time) Duty {
+	d := s.decide(t)
+	if d.Person == "" {
+		return d
+	}
+	for _, x := range s.Shadows {
+		if x.Person != d.Person && (x.Of == "" || x.Of == d.Person) && !t.Before(x.From) && (x.To.IsZero() || t.Before(x.To)) {
+			d.Shadows = append(d.Shadows, x.Person)
+		}
+	}
+	return d
+}
+
+func (s *Schedule) decide(t time.Time) Duty {
 	for i := len(s.Overrides) - 1; i >= 0; i-- {
-		if o := s.Overrides[i]; !t.Before(o.From) && t.Before(o.To) {
-			return o.Person
+		if o := s.Overrides[i]; o.covers(t) {
+			return Duty{Person: o.Person, Why: o.why(i)}
 		}
 	}
 	for i := len(s.Layers) - 1; i >= 0; i-- {
-		l := s.Layers[i]
-		if n := l.turn(t, s.Location); n >= 0 && len(l.People) > 0 {
-			return l.People[n%len(l.People)]
+		if who := s.layer(&s.Layers[i], t); who != "" {
+			return Duty{Person: who, Why: s.Layers[i].label(i)}
 		}
+	}
+	return Duty{Why: "no layer and no override covers this time"}
+}
+
+func (o Override) why(i int) string {
+	what, where := "override", fmt.Sprintf("%d of the file", i+1)
+	if o.Swap {
+		what = "swap"
+	}
+	if o.ID != 0 {
+		where = fmt.Sprint(o.ID)
+	}
+	if o.Reason != "" {
+		return fmt.Sprintf("%s %s: %s", what, where, o.Reason)
+	}
+	return what + " " + where
+}
+
+func (l *Layer) label(i int) string {
+	if l.Name != "" {
+		return "layer " + l.Name
+	}
+	return fmt.Sprintf("layer %d", i+1)
+}
+
+// layer is who has a layer's turn at t, "" where the layer does not count.
+func (s *Schedule) layer(l *Layer, t time.Time) PersonID {
+	loc := s.location(l)
+	if !l.End.IsZero() && !t.Before(l.End) {
+		return ""
+	}
+	if l.Holidays != HolidaysCount && s.holiday(t) != (l.Holidays == HolidaysOnly) {
+		return ""
+	}
+	inside := len(l.Only) == 0
+	for i := range l.Only {
+		inside = inside || l.Only[i].open(t, loc)
+	}
+	if !inside {
+		return ""
+	}
+	for i := len(l.Events) - 1; i >= 0; i-- {
+		if l.Events[i].covers(t) {
+			return l.Events[i].Person
+		}
+	}
+	if n := l.turn(t, loc); n >= 0 && len(l.People) > 0 {
+		return l.People[n%len(l.People)]
 	}
 	return ""
 }
 
-// turn counts hand-overs since Start, -1 before it. It counts in local days, so
-// that a day of 23 or 25 hours is still one day.
-func (l Layer) turn(t time.Time, loc *time.Location) int {
-	if loc == nil {
-		loc = time.UTC
+func (s *Schedule) holiday(t time.Time) bool {
+	for _, h := range s.Holidays {
+		if !t.Before(h.From) && t.Before(h.To) {
+			return true
+		}
 	}
-	start, now := l.Start.In(loc), t.In(loc)
-	if now.Before(start) {
-		return -1
-	}
-	days := int(civil(now).Sub(civil(start)).Hours() / 24)
-	if now.Hour()*3600+now.Minute()*60+now.Second() < start.Hour()*3600+start.Minute()*60+start.Second() {
-		days-- // today's hand-over has not come yet
-	}
-	// The hour that comes twice when the clocks go back: Start was in its first half,
-	// t is in its second one.
-	days = max(days, 0)
-	if l.Every == Weekly {
-		return days / 7
-	}
-	return days
-}
-
-func civil(t time.Time) time.Time {
-	return time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, time.UTC)
+	return false
 }

@@ -27,7 +27,9 @@ type Workspace struct {
 	Scrape     []*promconfig.ScrapeConfig
 	Runbooks   []*Runbook
 	Schedules  []*Schedule
-	Problems   Problems // warnings only
+	// Escalations say whom an incident reaches, step by step.
+	Escalations []*Escalation
+	Problems    Problems // warnings only
 }
 
 // RuleFile is a Prometheus rule file. Tests is the promtool unit-test file beside

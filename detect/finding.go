@@ -58,6 +58,7 @@ const (
 	DetectorObjective = "objective" // a burning error budget
 	DetectorRule      = "rule"      // a Prometheus alerting rule
 	DetectorWorkspace = "workspace" // a workspace that is not valid
+	DetectorCoverage  = "coverage"  // nobody is on call at a time to come
 	DetectorSelf      = "self"      // the program's own failures
 	DetectorAlert     = "alert"     // an alert sent to the Alertmanager API by somebody else
 )

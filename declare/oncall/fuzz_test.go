@@ -13,12 +13,13 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte("schedules: [{name: a, team: b, layers: [{start: 9999-12-31, every: weekly, people: [c, c]}]}]\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var problems declare.Problems
-		all, _ := Read("f.yml", data, &problems)
-		for _, s := range all {
+		got := Read("f.yml", data, &problems)
+		for _, s := range got.Schedules {
 			if len(problems) == 0 && (s.Name == "" || s.Team == "") {
 				t.Errorf("accepted: %+v", s)
 			}
 			s.OnCall(time.Date(2026, 3, 29, 1, 0, 0, 0, time.UTC))
+			s.Shifts(time.Date(2026, 3, 29, 1, 0, 0, 0, time.UTC), time.Date(2026, 4, 5, 1, 0, 0, 0, time.UTC))
 		}
 	})
 }

@@ -21,7 +21,8 @@ const good = `schedules:
 
 func TestSchedule(t *testing.T) {
 	var problems declare.Problems
-	all, refs := Read("oncall/a.yml", []byte(good), &problems)
+	got := Read("oncall/a.yml", []byte(good), &problems)
+	all, refs := got.Schedules, got.References
 	if len(problems) > 0 || len(all) != 1 || len(refs) != 5 {
 		t.Fatal(problems, all, refs)
 	}
@@ -54,13 +55,13 @@ func TestMistakes(t *testing.T) {
 	}
 	f("Europe/Vienna", "Europe/Wien", `o.yml:4:15: schedules[0].timezone: got "Europe/Wien", expected a time zone of the IANA database, as Europe/Vienna`)
 	f("Europe/Vienna", "Local", `o.yml:4:15: schedules[0].timezone: got "Local", expected a time zone of the IANA database, as Europe/Vienna`)
-	f("weekly", "wekly", `o.yml:6:42: schedules[0].layers[0].every: got "wekly", expected daily or weekly (did you mean "weekly"?)`)
+	f("weekly", "wekly", `o.yml:6:42: schedules[0].layers[0].every: got "wekly", expected daily, weekly, or a length as 12h, 3d or 2w (did you mean "weekly"?)`)
 	f("2026-01-05T09:00", "tomorrow", `o.yml:6:17: schedules[0].layers[0].start: got "tomorrow", expected a time as 2026-01-05T09:00`)
 	f("[bob, carol]", "[]", `o.yml:6:58: schedules[0].layers[0].people: expected at least one person`)
 	f("to: 2026-02-02", "to: 2026-01-02", `o.yml:9:53: schedules[0].overrides[0].to: got "2026-01-02", expected a time after from`)
 	f("to: 2026-02-02", "until: 2026-02-02",
-		`o.yml:9:49: schedules[0].overrides[0].until: got "until", expected one of person, from, to`,
+		`o.yml:9:49: schedules[0].overrides[0].until: got "until", expected one of person, from, to, reason`,
 		`o.yml:9:9: schedules[0].overrides[0].to: expected a time as 2026-01-05T09:00 (it is missing)`)
 	f("team: shop", "team: ''", `o.yml:3:11: schedules[0].team: expected a team (it is missing)`)
-	f("schedules:", "shedules:", `o.yml:1:1: shedules: got "shedules", expected one of schedules (did you mean "schedules"?)`)
+	f("schedules:", "shedules:", `o.yml:1:1: shedules: got "shedules", expected one of schedules, escalations (did you mean "schedules"?)`)
 }

@@ -62,6 +62,8 @@ func (c *checker) check(references []yamldoc.Reference, tests []yamldoc.Node) {
 	unique(c, "objective", w.Objectives, func(o *declare.Objective) string { return string(o.Name) }, func(o *declare.Objective) declare.Position { return o.Pos })
 	unique(c, "runbook", w.Runbooks, func(r *declare.Runbook) string { return r.Name }, func(r *declare.Runbook) declare.Position { return r.Pos })
 	unique(c, "schedule", w.Schedules, func(s *declare.Schedule) string { return s.Name }, func(s *declare.Schedule) declare.Position { return s.Pos })
+	unique(c, "escalation", w.Escalations, func(e *declare.Escalation) string { return e.Name }, func(e *declare.Escalation) declare.Position { return e.Pos })
+	c.oneEscalation()
 
 	known := map[string]names{
 		"service":   namesOf("a service", w.Services, func(s *declare.Service) string { return string(s.ID) }),
@@ -69,6 +71,7 @@ func (c *checker) check(references []yamldoc.Reference, tests []yamldoc.Node) {
 		"person":    namesOf("a person", w.People, func(p *declare.Person) string { return string(p.ID) }),
 		"system":    namesOf("a system", w.Systems, func(s *declare.System) string { return s.Name }),
 		"runbook":   namesOf("a runbook", w.Runbooks, func(r *declare.Runbook) string { return r.Name }),
+		"schedule":  namesOf("a schedule", w.Schedules, func(s *declare.Schedule) string { return s.Name }),
 		"objective": namesOf("an objective", w.Objectives, func(o *declare.Objective) string { return string(o.Name) }),
 		"level":     namesOf("a level", w.Settings.Levels, func(l declare.Level) string { return string(l.Name) }),
 	}
@@ -93,7 +96,19 @@ func (c *checker) check(references []yamldoc.Reference, tests []yamldoc.Node) {
 // home is where each kind of name is declared.
 var home = map[string]string{
 	"service": "catalog", "team": "catalog", "person": "catalog", "system": "catalog", "resource": "catalog",
-	"runbook": "runbooks", "objective": "objectives", "level": "evenkeel.yml",
+	"runbook": "runbooks", "objective": "objectives", "level": "evenkeel.yml", "schedule": "oncall",
+}
+
+// oneEscalation finds a second policy for a team: which one would count?
+func (c *checker) oneEscalation() {
+	first := map[declare.TeamID]*declare.Escalation{}
+	for _, e := range c.w.Escalations {
+		if other := first[e.Team]; other != nil && other.Name != e.Name {
+			c.problem(e.Pos, "team", string(e.Team), "one escalation policy a team, and one without a team for the others", fmt.Sprintf("%q is in %s", other.Name, other.Pos))
+			continue
+		}
+		first[e.Team] = e
+	}
 }
 
 // broken lists the folders with a file that could not be read as a whole: its problem

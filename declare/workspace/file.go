@@ -133,8 +133,9 @@ func alone(name string, data []byte) (declare.Problems, error) {
 	}
 	var problems declare.Problems
 	w := &declare.Workspace{Dir: filepath.Dir(name), Settings: settings.Default()}
-	p := parts{w: w, problems: &problems}
+	p := parts{w: w, problems: &problems, calendars: map[string][]byte{}}
 	p.read(file{place, data})
+	p.places = nil // calendars beside it cannot be looked up
 	p.join()
 	for i := range problems {
 		problems[i].File = name
@@ -176,7 +177,7 @@ func placeOf(name string, data []byte) string {
 		return "routing.yml"
 	case has("scrape_configs"):
 		return "scrape.yml"
-	case has("schedules"):
+	case has("schedules", "escalations"):
 		return "oncall/" + base
 	case has("external_url", "evaluation", "metrics", "limits", "host", "otlp", "levels"):
 		return "evenkeel.yml"

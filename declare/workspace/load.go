@@ -3,6 +3,7 @@ package workspace
 import (
 	"cmp"
 	"fmt"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -34,7 +35,7 @@ func Load(dir string, now time.Time) (*declare.Workspace, declare.Problems, erro
 		return nil, nil, err
 	}
 	w := &declare.Workspace{Dir: dir, Revision: revision, LoadedAt: now, Settings: settings.Default()}
-	p := parts{w: w, problems: &problems}
+	p := parts{w: w, problems: &problems, calendars: map[string][]byte{}}
 	w.RoutingYML = []byte(routing.Default)
 	w.Routing = routing.Read(dir, "routing.yml", w.RoutingYML, &problems)
 	for _, f := range files {
@@ -77,6 +78,8 @@ type parts struct {
 	slos       openslo.Folder
 	references []yamldoc.Reference
 	tests      []yamldoc.Node
+	places     []oncall.Calendar // that calendars fill
+	calendars  map[string][]byte // by name of the file
 }
 
 // read takes in one file, by its place in the folder.
@@ -101,8 +104,13 @@ func (p *parts) read(f file) {
 			p.references = append(p.references, references...)
 		}
 	case "oncall":
-		schedules, references := oncall.Read(f.name, f.data, p.problems)
-		w.Schedules, p.references = append(w.Schedules, schedules...), append(p.references, references...)
+		if path.Ext(f.name) == ".ics" {
+			p.calendars[f.name] = f.data // read where a schedule names it
+			return
+		}
+		got := oncall.Read(f.name, f.data, p.problems)
+		w.Schedules, w.Escalations = append(w.Schedules, got.Schedules...), append(w.Escalations, got.Escalations...)
+		p.references, p.places = append(p.references, got.References...), append(p.places, got.Calendars...)
 	case "runbooks":
 		if rb, references := runbook.ReadLinked(f.name, f.data, p.problems); rb != nil {
 			w.Runbooks, p.references = append(w.Runbooks, rb), append(p.references, references...)
@@ -133,6 +141,7 @@ func (p *parts) join() {
 			}
 		}
 	}
+	oncall.Fill(p.places, func(name string) ([]byte, bool) { data, ok := p.calendars[name]; return data, ok }, oncall.Who(w.People))
 	by(w.Services, func(s *declare.Service) string { return string(s.ID) })
 	by(w.Resources, func(r *declare.Resource) string { return string(r.ID) })
 	by(w.Systems, func(s *declare.System) string { return s.Name })
@@ -141,6 +150,7 @@ func (p *parts) join() {
 	by(w.Objectives, func(o *declare.Objective) string { return string(o.Name) })
 	by(w.Runbooks, func(r *declare.Runbook) string { return r.Name })
 	by(w.Schedules, func(s *declare.Schedule) string { return s.Name })
+	by(w.Escalations, func(e *declare.Escalation) string { return e.Name })
 }
 
 func by[T any](list []T, key func(T) string) {

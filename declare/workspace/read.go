@@ -169,6 +169,9 @@ func wanted(name string) bool {
 	if top == "runbooks" {
 		return ext == ".md"
 	}
+	if top == "oncall" && ext == ".ics" {
+		return true
+	}
 	return ext == ".yml" || ext == ".yaml"
 }
 
