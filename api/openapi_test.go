@@ -94,7 +94,7 @@ func TestTheDocumentIsOpenAPI(t *testing.T) {
 // TestAnswersAreAsDocumented plays a story through the API and holds each answer
 // against the schema of its route.
 func TestAnswersAreAsDocumented(t *testing.T) {
-	w := newWorld(t)
+	w := newRota(t)
 	doc := document(w)
 	seen := map[string]bool{}
 	inner := w.handler
@@ -136,12 +136,13 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 	do[any](w, alice, "POST", "/incidents/1/review/follow-ups", NewFollowUp{Text: "sleep"}, 201)
 	w.now = time.Now()
 	s := do[alert.Silence](w, alice, "POST", "/silences", NewSilence{Matchers: []string{"a=b"}, Comment: "x", Duration: "1h"}, 201)
+	do[any](w, alice, "POST", "/oncall/overrides", NewOverride{Schedule: "shop", Person: "bob", From: w.now, To: w.now.Add(time.Hour)}, 201)
 	do[any](w, alice, "POST", "/tokens", NewToken{Note: "x"}, 201)
 	do[any](w, admin, "POST", "/invitations", NewInvitation{Person: "alice", Admin: true}, 201)
 	for _, path := range []string{
 		"/whoami", "/status", "/workspace", "/services", "/services/checkout", "/teams", "/people", "/objectives", "/objectives/checkout-availability", "/objectives/checkout-availability/budget",
 		"/findings", "/findings/1", "/incidents", "/incidents/1", "/incidents/1/timeline", "/incidents/1/suspects", "/incidents/1/notifications", "/incidents/1/review",
-		"/reviews", "/changes", "/changes/c-1", "/runbooks", "/runbooks/restart", "/runs", "/journal", "/journal/2/causes", "/oncall", "/silences", "/tokens",
+		"/reviews", "/changes", "/changes/c-1", "/runbooks", "/runbooks/restart", "/runs", "/journal", "/journal/2/causes", "/oncall", "/oncall/shifts", "/oncall/overrides", "/oncall/calendars/schedule/shop", "/oncall/load", "/silences", "/tokens",
 	} {
 		do[any](w, alice, "GET", path, nil, 200)
 	}

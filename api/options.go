@@ -38,6 +38,7 @@ type Options struct {
 	Reviews   learn.Reviews
 	Silences  Silences
 	Accounts  Accounts
+	Roster    respond.Roster // optional: without it schedules cannot be changed
 
 	// Query answers an instant query, as evaluate.Engine does.
 	Query func(ctx context.Context, expr string, at time.Time) (promql.Vector, error)

@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/evenkeel/evenkeel/respond"
 )
@@ -17,7 +18,7 @@ const (
 
 // routes is the table that both the handlers and the OpenAPI document come from.
 func (s *server) routes() []route {
-	return []route{
+	return slices.Concat(s.onCallRoutes(), []route{
 		get("/whoami", "Who is asking, and what they may do.", s.whoami),
 		get("/status", "The server at a glance: what needs somebody, how long it runs, what it keeps.", s.status),
 		get("/workspace", "What is declared, and what is wrong with it.", s.workspace),
@@ -75,7 +76,6 @@ func (s *server) routes() []route {
 		withFiles(send(post, "/backtest", "Say what rules would have done: when each alert had fired, whom it had paged, which incidents it had caught.", ok, s.backtest)),
 		withFiles(send(post, "/plan", "Say what applying a workspace would change, and what its alerts would have done in the last 30 days.", ok, s.plan)),
 
-		get("/oncall", "Who is on call.", s.onCall),
 		get("/silences", "Silences.", s.silences),
 		send(post, "/silences", "Mute notifications for a time.", created, s.addSilence),
 		remove("/silences/{silence}", "End a silence.", s.expireSilence),
@@ -84,7 +84,7 @@ func (s *server) routes() []route {
 		send(post, "/tokens", "Make a token. Its secret is in this answer and nowhere else.", created, s.createToken),
 		remove("/tokens/{token}", "Revoke a token.", s.revokeToken),
 		byAdmin(send(post, "/invitations", "Make a one-time link for somebody to sign in with.", created, s.invite)),
-	}
+	})
 }
 
 func (s *server) openapi(c *call, _ none) error {

@@ -14,9 +14,10 @@ import (
 
 // enums are the types that have a closed set of words.
 var enums = map[reflect.Type][]string{
-	reflect.TypeFor[detect.Severity](): {string(detect.Page), string(detect.Ticket), string(detect.Info)},
-	reflect.TypeFor[respond.Status]():  {string(respond.Open), string(respond.Acknowledged), string(respond.Mitigated), string(respond.Resolved)},
-	reflect.TypeFor[declare.Risk]():    {string(declare.RiskNone), string(declare.RiskLow), string(declare.RiskMedium), string(declare.RiskHigh)},
+	reflect.TypeFor[detect.Severity]():      {string(detect.Page), string(detect.Ticket), string(detect.Info)},
+	reflect.TypeFor[respond.Status]():       {string(respond.Open), string(respond.Acknowledged), string(respond.Mitigated), string(respond.Resolved)},
+	reflect.TypeFor[respond.OverrideKind](): {string(respond.OverrideDuty), string(respond.OverrideSwap), string(respond.OverrideShadow)},
+	reflect.TypeFor[declare.Risk]():         {string(declare.RiskNone), string(declare.RiskLow), string(declare.RiskMedium), string(declare.RiskHigh)},
 	reflect.TypeFor[act.RunStatus](): {
 		string(act.RunRunning), string(act.RunWaiting), string(act.RunVerifying), string(act.RunVerified), string(act.RunDone),
 		string(act.RunRollingBack), string(act.RunRolledBack), string(act.RunFailed), string(act.RunCancelled),

@@ -24,6 +24,7 @@ func (a *App) pages() (http.Handler, error) {
 		Query: a.instant, QueryRange: a.series, Replay: a.replay, Hygiene: a.hygiene,
 		Guide:  a.runs,
 		Budget: a.budgetReport,
+		Roster: a.roster,
 		Logger: a.o.Logger.With("room", "web"), Version: a.o.Version, Closing: a.closing,
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/evenkeel/evenkeel/act"
 	"github.com/evenkeel/evenkeel/detect"
@@ -71,6 +72,11 @@ func said(err error) (string, bool) {
 func redacted(path string) string {
 	if len(path) > len("/invite/") && path[:len("/invite/")] == "/invite/" {
 		return "/invite/…"
+	}
+	if rest, ok := strings.CutPrefix(path, "/ical/"); ok {
+		kind, rest, _ := strings.Cut(rest, "/")
+		name, _, _ := strings.Cut(rest, "/")
+		return "/ical/" + kind + "/" + name + "/…"
 	}
 	return path
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/evenkeel/evenkeel/journal"
 	"github.com/evenkeel/evenkeel/learn"
 	"github.com/evenkeel/evenkeel/respond"
+	"github.com/evenkeel/evenkeel/respond/oncall"
 	"github.com/evenkeel/evenkeel/state"
 )
 
@@ -94,11 +95,12 @@ func (e *estate) fact(at time.Time, kind journal.Kind, actor journal.Actor, caus
 
 // options wires the books to the pages.
 func (e *estate) options() Options {
+	roster := e.roster()
 	return Options{
-		Workspace:         func() *declare.Workspace { return e.ws },
+		Workspace:         func() *declare.Workspace { return roster.Over(e.ws) },
 		WorkspaceProblems: func() (declare.Problems, time.Time) { return e.problems, night.Add(-4 * time.Minute) },
 		Journal:           e.db, Findings: findingBook{e}, Incidents: incidentBook{e}, Changes: changeBook{e}, Runs: runBook{e},
-		Reviews: reviewBook{e}, Silences: silenceBook{e}, Accounts: accountBook{e},
+		Reviews: reviewBook{e}, Silences: silenceBook{e}, Accounts: accountBook{e}, Roster: roster,
 		Query: func(ctx context.Context, expr string, at time.Time) ([]Series, error) {
 			return e.query(expr, at, at, time.Second)
 		},
@@ -111,6 +113,21 @@ func (e *estate) options() Options {
 		Budget: e.account,
 		Logger: slog.New(slog.NewTextHandler(lockedWriter{e}, nil)),
 	}
+}
+
+// roster is the real one, over the estate's workspace.
+func (e *estate) roster() *oncall.Book {
+	e.t.Helper()
+	book, err := oncall.Open(context.Background(), oncall.Options{DB: e.db, Workspace: func() *declare.Workspace { return e.ws }})
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	if s := e.ws.Schedules; len(s) > 0 {
+		if _, err := book.AddOverride(context.Background(), night, journal.Person("alice"), respond.DutyOverride{Schedule: s[0].Name, Person: e.ws.People[0].ID, From: night.Add(20 * time.Hour), To: night.Add(30 * time.Hour), Reason: "flight"}); err != nil {
+			e.t.Fatal(err)
+		}
+	}
+	return book
 }
 
 // replay replays over four hours in which checkout's share of errors rises and falls.

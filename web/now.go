@@ -162,7 +162,7 @@ func duties(w *declare.Workspace, now time.Time, me declare.PersonID) []duty {
 	for _, sched := range w.Schedules {
 		d := duty{Schedule: *sched, Person: sched.OnCall(now)}
 		d.Mine = d.Person != "" && d.Person == me
-		d.Until, d.Next = handOver(sched, now)
+		d.Until, d.Next = sched.HandOver(now, 15*24*time.Hour)
 		out = append(out, d)
 	}
 	slices.SortStableFunc(out, func(a, b duty) int {
@@ -175,29 +175,6 @@ func duties(w *declare.Workspace, now time.Time, me declare.PersonID) []duty {
 		return 0
 	})
 	return out
-}
-
-// handOver finds when the duty changes hands, to the minute. It steps through half
-// hours, the shortest turn that anybody plans, and narrows the last one down.
-func handOver(s *declare.Schedule, now time.Time) (time.Time, declare.PersonID) {
-	const step = 30 * time.Minute
-	who := s.OnCall(now)
-	for t := now.Add(step); t.Before(now.Add(15 * 24 * time.Hour)); t = t.Add(step) {
-		if s.OnCall(t) == who {
-			continue
-		}
-		lo, hi := t.Add(-step), t
-		for hi.Sub(lo) > time.Second {
-			if mid := lo.Add(hi.Sub(lo) / 2); s.OnCall(mid) == who {
-				lo = mid
-			} else {
-				hi = mid
-			}
-		}
-		at := hi.Round(time.Second)
-		return at, s.OnCall(hi)
-	}
-	return time.Time{}, ""
 }
 
 // onCall is who has the duty of a team now, over all of its schedules.

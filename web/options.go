@@ -34,6 +34,7 @@ type Options struct {
 	Reviews   learn.Reviews
 	Silences  Silences
 	Accounts  Accounts
+	Roster    respond.Roster // optional: without it schedules cannot be changed
 
 	// Query answers an instant query: one point a series. A scalar is one series
 	// without labels.

@@ -175,6 +175,7 @@ func navigation(incidents, waiting, refused int, admin bool) []navGroup {
 		}},
 		{"Respond", []navLink{
 			{Label: "Incidents", URL: "/incidents", Section: "incidents", Key: "i", Count: incidents, Urgent: true},
+			{Label: "On call", URL: "/oncall", Section: "oncall", Key: "o"},
 			{Label: "Silences", URL: "/silences", Section: "silences", Key: "m"},
 		}},
 		{"Act", []navLink{
@@ -226,6 +227,7 @@ var acts = map[string]string{
 	"recorded": "Change recorded.", "drafted": "Review drafted from the journal.", "redrafted": "Drafted anew.",
 	"saved": "Review saved.", "published": "Review published.", "followup": "Follow-up added.", "followup-done": "Follow-up done.",
 	"revoked": "Token revoked: it stops working at once.", "disabled": "Account disabled: its sessions and tokens stop working at once.", "enabled": "Account enabled.",
+	"override": "The schedule is changed.", "override-removed": "Removed: the schedule counts again.", "swapped": "The two shifts are swapped.", "calendar": "The old calendar link has ended; the new one is below.",
 	"welcome": "Welcome aboard.",
 }
 

@@ -58,6 +58,7 @@ func (s *site) open(mux *http.ServeMux) {
 	mux.HandleFunc("GET /invite/{secret}", s.inviteForm)
 	mux.HandleFunc("POST /invite/{secret}", s.accept)
 	mux.HandleFunc("POST /theme", s.theme)
+	mux.HandleFunc("GET /ical/{kind}/{name}/{file}", s.calendar)
 }
 
 // routes are the pages and acts for those who are.
@@ -95,6 +96,12 @@ func (s *site) routes() map[string]handler {
 		"POST /incidents/{n}/review/redraft":   s.redraftReview,
 		"POST /incidents/{n}/review/followups": s.addFollowUp,
 		"POST /followups/{id}/done":            s.finishFollowUp,
+
+		"GET /oncall":                                s.onCallPage,
+		"POST /oncall/overrides":                     s.addOverride,
+		"POST /oncall/overrides/{id}/remove":         s.removeOverride,
+		"POST /oncall/swaps":                         s.swapShifts,
+		"POST /oncall/calendars/{kind}/{name}/renew": s.renewCalendar,
 
 		"GET /silences":              s.silences,
 		"POST /silences":             s.addSilence,

@@ -126,7 +126,7 @@ func Calendar(w *declare.Workspace, now time.Time, kind, name string) []byte {
 	title := "On call: " + name
 	cal.SetName(title)
 	cal.SetXWRCalName(title)
-	cal.SetRefreshInterval("PT1H", ical.WithValue("DURATION"))
+	cal.SetRefreshInterval("PT1H")
 	cal.SetXPublishedTTL("PT1H")
 	for _, s := range w.Schedules {
 		if kind == "schedule" && s.Name != name {
