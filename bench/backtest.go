@@ -25,12 +25,14 @@ func (b *bench) backtest(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	prom, ours := engine(), evaluate.New(evaluate.Options{Queryable: db})
-	vm, err := b.victoria(ctx)
-	if err != nil {
-		b.say("without VictoriaMetrics: %v", err)
-		b.Missed("replay beside VictoriaMetrics", "VictoriaMetrics did not run here, see what the run printed")
-	} else {
-		defer vm.stop()
+	var vm *process
+	if !b.Alone {
+		if vm, err = b.victoria(ctx); err != nil {
+			b.say("without VictoriaMetrics: %v", err)
+			b.Missed("replay beside VictoriaMetrics", "VictoriaMetrics did not run here, see what the run printed")
+		} else {
+			defer vm.stop()
+		}
 	}
 	begin, end, step := b.End().AddDate(0, 0, -b.ReplayDays), b.End().Add(-time.Minute), time.Minute
 	const asked = 4 // objectives, of VictoriaMetrics
@@ -53,6 +55,10 @@ func (b *bench) backtest(ctx context.Context) (err error) {
 			return err
 		}
 		fast /= float64(len(some))
+		if b.Alone {
+			b.say("  ours %s an objective", seconds(fast))
+			continue
+		}
 		if pair == 0 {
 			continue
 		}
@@ -99,6 +105,9 @@ func (b *bench) backtest(ctx context.Context) (err error) {
 		}
 		got = nil
 		b.say("  ours %s an objective, Prometheus' engine %s, VictoriaMetrics %s", seconds(fast), seconds(slow), seconds(last(vsVictoria.Theirs)))
+	}
+	if b.Alone {
+		return nil
 	}
 	steps := int(end.Sub(begin)/step) + 1
 	b.Section("Replaying history")

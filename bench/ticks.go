@@ -74,11 +74,13 @@ func (b *bench) ticks(ctx context.Context) (err error) {
 		t.alerts = append(t.alerts, o.Alerts(func(w time.Duration) string { return "(" + o.Ratio(w) + ")" }))
 	}
 	t.got, t.recorded = values(len(t.objectives), len(Windows)), make([]storage.SeriesRef, len(t.objectives))
-	if t.victoria, err = b.victoria(ctx); err != nil {
-		b.say("without VictoriaMetrics: %v", err)
-		b.Missed("VictoriaMetrics with its cache on", "VictoriaMetrics did not run here, see what the run printed")
-	} else {
-		defer t.victoria.stop()
+	if !b.Alone {
+		if t.victoria, err = b.victoria(ctx); err != nil {
+			b.say("without VictoriaMetrics: %v", err)
+			b.Missed("VictoriaMetrics with its cache on", "VictoriaMetrics did not run here, see what the run printed")
+		} else {
+			defer t.victoria.stop()
+		}
 	}
 	if err := t.load(ctx); err != nil {
 		return err
@@ -88,7 +90,9 @@ func (b *bench) ticks(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	t.report()
+	if !b.Alone {
+		t.report()
+	}
 	return errors.Join(t.restarts(ctx), t.limit(ctx))
 }
 
@@ -213,6 +217,11 @@ func (t *ticking) pair(ctx context.Context, warm bool) error {
 	}
 	per := objectives * float64(t.Ticks)
 	feed, eight, two, long, short = feed/per, eight/per, two/per, long/per, short/per
+	if t.Alone {
+		t.say("  ours %s, %s of it to take in, %s with alerts; shortest window alone %s, longest %s", seconds(feed+eight), seconds(feed), seconds(feed+eight+two), seconds(short), seconds(long))
+		t.eight = append(t.eight, feed+eight)
+		return nil
+	}
 
 	// The raw expressions on Prometheus' engine.
 	raw := values(t.Raw, len(Windows))

@@ -3,6 +3,7 @@ package evaluate
 import (
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
@@ -19,8 +20,9 @@ type aggregate struct {
 	op       parser.ItemType
 	without  bool
 	grouping []string
+	key      string // says the grouping
+	leaf     *leaf  // what it is of, when nobody else asks for that
 	groups   *projection
-	acc      []accumulator
 }
 
 // accumulator is one group at one step. Its arithmetic is the same as the inner engine's,
@@ -55,24 +57,15 @@ func (a *aggregate) group(ls labels.Labels) labels.Labels {
 
 func (a *aggregate) eval(e *env) (vector, error) {
 	if e.fused != nil {
-		if v, ok := e.fused(a); ok {
-			return v, nil
+		if v, ok, err := e.fused(a); ok {
+			return v, err
 		}
 	}
 	in, err := e.eval(a.of)
 	if err != nil {
 		return in, err
 	}
-	if a.groups == nil || a.groups.from != in.shape {
-		a.groups = project(in.shape, a.group)
-	}
-	out := sized(a.room, a.groups.to, in.n)
-	a.room = out.vals
-	if cap(a.acc) < len(out.vals) {
-		a.acc = make([]accumulator, len(out.vals))
-	}
-	acc := a.acc[:len(out.vals)]
-	clear(acc)
+	acc := a.prepare(e, in.shape, in.n)
 	for i, g := range a.groups.row {
 		to := acc[int(g)*in.n:]
 		for s, f := range in.row(i) {
@@ -81,13 +74,31 @@ func (a *aggregate) eval(e *env) (vector, error) {
 			}
 		}
 	}
+	return a.results(acc, in.n), nil
+}
+
+// prepare returns an empty accumulator for each group of the rows of a shape and each
+// step. It is good until the next aggregation of the same evaluation.
+func (a *aggregate) prepare(e *env, from *shape, n int) []accumulator {
+	if a.groups == nil || a.groups.from != from {
+		a.groups = e.plans.project(from, a.key, a.group)
+	}
+	size := len(a.groups.to.rows) * n
+	if cap(e.acc) < size {
+		e.acc = make([]accumulator, size)
+	}
+	acc := e.acc[:size]
+	clear(acc)
+	return acc
+}
+
+func (a *aggregate) results(acc []accumulator, n int) vector {
+	out := sized(a.room, a.groups.to, n)
+	a.room = out.vals
 	for i := range acc {
 		out.vals[i] = acc[i].result(a.op)
 	}
-	if in.n > 1 {
-		a.acc = nil
-	}
-	return out, nil
+	return out
 }
 
 func (a *accumulator) add(op parser.ItemType, f float64) {
@@ -161,21 +172,9 @@ func (a *accumulator) result(op parser.ItemType) float64 {
 func newAggregate(e *parser.AggregateExpr, of node) *aggregate {
 	g := slices.Clone(e.Grouping)
 	slices.Sort(g)
-	return &aggregate{of: of, op: e.Op, without: e.Without, grouping: g}
-}
-
-// sumRow adds a row of values to the sums of a group, a step each.
-func sumRow(acc []accumulator, row []float64) {
-	for k, f := range row {
-		if window.IsGone(f) {
-			continue
-		}
-		x := &acc[k]
-		if x.n == 0 {
-			x.n, x.value = 1, f
-			continue
-		}
-		x.n++
-		x.value, x.c = kahansum.Inc(f, x.value, x.c)
+	key := "by\xff"
+	if e.Without {
+		key = "without\xff"
 	}
+	return &aggregate{of: of, op: e.Op, without: e.Without, grouping: g, key: key + strings.Join(g, "\xff")}
 }

@@ -124,7 +124,7 @@ func (b *mixed) eval(e *env) (vector, error) {
 		}
 	}
 	if b.returnBool || !compares {
-		return b.names.apply(out)
+		return b.names.apply(e.plans, out)
 	}
 	return out, nil
 }
@@ -136,6 +136,7 @@ type pairs struct {
 	l, r       node
 	match      *parser.VectorMatching
 	returnBool bool
+	key        string // says how rows match and what they make
 	plan       *matched
 }
 
@@ -234,7 +235,7 @@ func (b *pairs) eval(e *env) (vector, error) {
 		many, one = r, l
 	}
 	if b.plan == nil || b.plan.many != many.shape || b.plan.one != one.shape {
-		b.plan = b.prepare(many.shape, one.shape)
+		b.plan = e.plans.match(many.shape, one.shape, b.key, b.prepare)
 	}
 	p := b.plan
 	n := e.times.n
@@ -255,6 +256,12 @@ func (b *pairs) eval(e *env) (vector, error) {
 	}
 	b.room = out.vals
 	compares := b.op.IsComparisonOperator()
+	if b.op == parser.DIV && p.distinct && !swapped {
+		for _, m := range p.pairs {
+			quotients(out.row(int(m.out)), many.row(int(m.many)), one.row(int(m.one)))
+		}
+		return out, nil
+	}
 	for _, m := range p.pairs {
 		x, y, to := many.row(int(m.many)), one.row(int(m.one)), out.row(int(m.out))
 		for k := range to {
@@ -289,6 +296,18 @@ func (b *pairs) eval(e *env) (vector, error) {
 		}
 	}
 	return out, nil
+}
+
+// quotients of what has a value on both sides.
+func quotients(to, x, y []float64) {
+	x, y = x[:len(to)], y[:len(to)]
+	for k := range to {
+		if window.IsGone(x[k]) || window.IsGone(y[k]) {
+			to[k] = window.Gone
+		} else {
+			to[k] = x[k] / y[k]
+		}
+	}
 }
 
 // crowded says whether two rows that match the same both have a value.

@@ -21,8 +21,15 @@ type program struct {
 	tail  int64 // see window.Spec
 	nodes map[string]node
 	roots map[string]node // by expression
+	// The same in the order in which they were added.
+	listed []listed
 
 	matchers map[string]*labels.Matcher
+}
+
+type listed struct {
+	expr string
+	root node
 }
 
 func newProgram(inner *Prometheus, tail int64) *program {
@@ -45,6 +52,7 @@ func (p *program) add(expr string) error {
 		return notAVector(expr, e.Type())
 	}
 	p.roots[expr] = p.node(e)
+	p.listed = append(p.listed, listed{expr, p.roots[expr]})
 	return nil
 }
 
@@ -54,6 +62,13 @@ func notAVector(expr string, is parser.ValueType) error {
 
 // node returns the node of an expression.
 func (p *program) node(e parser.Expr) node {
+	for {
+		paren, ok := e.(*parser.ParenExpr)
+		if !ok {
+			break
+		}
+		e = paren.Expr
+	}
 	text := e.String()
 	if n := p.nodes[text]; n != nil {
 		return n
@@ -71,8 +86,6 @@ func (p *program) node(e parser.Expr) node {
 // there is nothing in it that is.
 func (p *program) direct(e parser.Expr) node {
 	switch e := e.(type) {
-	case *parser.ParenExpr:
-		return &same{of: p.node(e.Expr)}
 	case *parser.NumberLiteral:
 		return &number{v: e.Val}
 	case *parser.VectorSelector:
@@ -166,7 +179,9 @@ func (p *program) binary(e *parser.BinaryExpr) node {
 	case e.Op == parser.LAND || e.Op == parser.LOR || e.Op == parser.LUNLESS:
 		return &sets{op: e.Op, l: p.node(l), r: p.node(r), match: e.VectorMatching}
 	case canOperate(e.Op):
-		return &pairs{op: e.Op, l: p.node(l), r: p.node(r), match: e.VectorMatching, returnBool: e.ReturnBool}
+		m := e.VectorMatching
+		key := fmt.Sprintf("%v %v %q %q %v", m.Card, m.On, m.MatchingLabels, m.Include, e.ReturnBool || changesMeaning(e.Op))
+		return &pairs{op: e.Op, l: p.node(l), r: p.node(r), match: m, returnBool: e.ReturnBool, key: key}
 	}
 	return nil
 }

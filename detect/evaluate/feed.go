@@ -38,7 +38,7 @@ type entry struct {
 // subscription is one series in one family.
 type subscription struct {
 	*family
-	labels labels.Labels
+	labels atomic.Pointer[labels.Labels]
 	series *tracked // set by the Live, under its lock
 }
 
@@ -145,7 +145,7 @@ func (f *feed) match(e, old *entry, ls labels.Labels) {
 	if n == nil {
 		return
 	}
-	var kept labels.Labels
+	var kept *labels.Labels
 	take := func(ws []*family) {
 		for _, w := range ws {
 			if !w.matches(ls) {
@@ -154,14 +154,17 @@ func (f *feed) match(e, old *entry, ls labels.Labels) {
 			if old != nil {
 				if at := slices.IndexFunc(old.subs, func(s *subscription) bool { return s.family == w }); at >= 0 {
 					e.subs = append(e.subs, old.subs[at])
-					kept = old.subs[at].labels
+					kept = old.subs[at].labels.Load()
 					continue
 				}
 			}
-			if kept.IsEmpty() {
-				kept = ls.Copy()
+			if kept == nil {
+				c := ls.Copy()
+				kept = &c
 			}
-			e.subs = append(e.subs, &subscription{family: w, labels: kept})
+			s := &subscription{family: w}
+			s.labels.Store(kept)
+			e.subs = append(e.subs, s)
 		}
 	}
 	take(n.rest)

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
@@ -23,7 +24,10 @@ const (
 	liveTail = 30 * 60_000
 	// horizon is for how long, in milliseconds, the samples that will leave a window are
 	// read ahead. It is a bargain: longer takes memory, shorter reads chunks more often.
-	horizon = 15 * 60_000
+	horizon = 17 * 60_000
+	// margin is how long, in milliseconds, before these samples are used up the next are read:
+	// a window has to know its first sample, which is behind those that have left.
+	margin = 2 * 60_000
 	// queued is the longest offset, in milliseconds, for which samples wait in memory until
 	// it is their time. For longer ones they are read from the store again.
 	queued = 3600_000
@@ -87,14 +91,21 @@ type Live struct {
 	oldest   int64 // what Options.Oldest said
 	swept    int64 // when dead series were dropped
 	closed   bool
-	scratch  []byte
+	plans    plans
+	env      env
 
+	next     atomic.Int32 // the expression that is asked next, if they come in their order
 	inMu     sync.Mutex
-	inbox    []arrival
-	spare    []arrival
+	inbox    *box
 	overflow bool
 	changed  chan struct{} // holds one element when something has arrived
 }
+
+// box is a batch of arrivals on its way.
+type box struct{ in []arrival }
+
+// boxes that are empty: few Lives have arrivals at any one time.
+var boxes = sync.Pool{New: func() any { return &box{} }}
 
 // following is what a Live keeps of a family.
 type following struct {
@@ -106,6 +117,7 @@ type following struct {
 	index  map[uint64]*tracked // by the hash of the labels
 	later  []arrival           // not yet their time
 	next   int64               // the earliest of them
+	took   bool                // something was taken in that the windows have not moved on over
 	dirty  bool                // a series is
 	remake bool                // series came or went
 	until  []int64             // for each window, up to what time the samples that will leave are there
@@ -137,11 +149,17 @@ func (e *Incremental) Live(name string, exprs ...string) (*Live, error) {
 		n.bare = !n.keepName && grouped[n] == nil
 		n.sel.needsBare = n.sel.needsBare || n.bare
 	}
+	for n, by := range grouped {
+		if len(by) == 1 {
+			by[0].leaf = n
+		}
+	}
 	for _, n := range l.prog.nodes {
 		if _, ok := n.(*engine); ok {
 			l.volatile = true
 		}
 	}
+	l.env = env{inner: e.Prometheus, leaf: l.value, fused: l.aggregate, plans: &l.plans}
 	for _, f := range l.families {
 		f.owner = l
 		f.live = following{until: make([]int64, len(f.spec.Windows)), next: math.MaxInt64}
@@ -182,7 +200,7 @@ func (l *Live) Changed() <-chan struct{} { return l.changed }
 // first to see.
 func (l *Live) Waiting(at time.Time) bool {
 	l.inMu.Lock()
-	arrived := len(l.inbox) > 0 || l.overflow
+	arrived := l.inbox != nil || l.overflow
 	l.inMu.Unlock()
 	if arrived {
 		return true
@@ -200,12 +218,15 @@ func (l *Live) Waiting(at time.Time) bool {
 // arrive is called by whoever has appended.
 func (l *Live) arrive(a arrival) {
 	l.inMu.Lock()
-	if len(l.inbox) < maxInbox {
-		l.inbox = append(l.inbox, a)
-	} else {
-		l.overflow = true
+	first := l.inbox == nil && !l.overflow
+	if first {
+		l.inbox = boxes.Get().(*box)
 	}
-	first := len(l.inbox) == 1 && !l.overflow
+	if l.overflow || len(l.inbox.in) >= maxInbox {
+		l.overflow = true
+	} else {
+		l.inbox.in = append(l.inbox.in, a)
+	}
 	l.inMu.Unlock()
 	if first {
 		select {
@@ -218,7 +239,7 @@ func (l *Live) arrive(a arrival) {
 // Query is the value of an expression at a time. What is not one of the Live's expressions,
 // or of a time before the last one, is the inner engine's.
 func (l *Live) Query(ctx context.Context, expr string, at time.Time) (promql.Vector, error) {
-	root := l.prog.roots[expr]
+	root := l.root(expr)
 	if root == nil || !l.e.followed.Load() {
 		return l.e.Prometheus.Query(ctx, expr, at)
 	}
@@ -237,6 +258,22 @@ func (l *Live) Query(ctx context.Context, expr string, at time.Time) (promql.Vec
 	return v, nil
 }
 
+// root finds the node of an expression: without a look at its text, when the expressions
+// are asked in their order.
+func (l *Live) root(expr string) node {
+	all := l.prog.listed
+	if k := int(l.next.Load()); k < len(all) && all[k].expr == expr {
+		l.next.Store(int32((k + 1) % len(all)))
+		return all[k].root
+	}
+	root := l.prog.roots[expr]
+	if root != nil {
+		k := slices.IndexFunc(all, func(r listed) bool { return r.expr == expr })
+		l.next.Store(int32((k + 1) % len(all)))
+	}
+	return root
+}
+
 // errPast is the reason why a time before the last one is the inner engine's.
 var errPast = errors.New("the time is before the last one")
 
@@ -253,8 +290,10 @@ func (l *Live) query(ctx context.Context, root node, t int64, timed bool) (promq
 	if changed || l.volatile || timed {
 		l.version++
 	}
-	e := &env{ctx: ctx, times: steps{from: t, step: 1, n: 1}, version: l.version, inner: l.e.Prometheus, leaf: l.value, timed: timed}
+	e := &l.env
+	e.ctx, e.times, e.version, e.timed = ctx, steps{from: t, step: 1, n: 1}, l.version, timed
 	v, err := e.eval(root)
+	e.ctx = nil
 	if err != nil {
 		return nil, err
 	}
@@ -298,11 +337,49 @@ func (l *Live) value(n *leaf) (vector, error) {
 	return out, nil
 }
 
+// aggregate is env.fused: an aggregation of a leaf that nobody else asks, without keeping
+// the leaf's own values.
+func (l *Live) aggregate(a *aggregate) (out vector, ok bool, err error) {
+	n := a.leaf
+	if n == nil || n.fn == window.None {
+		return out, false, nil
+	}
+	if wrong := n.family.live.wrong; wrong != nil {
+		return out, true, wrong
+	}
+	s := n.sel.full
+	if n.bare {
+		s = n.sel.bare
+	}
+	acc := a.prepare(&l.env, s, 1)
+	t := l.t - n.offset
+	for i, g := range a.groups.row {
+		v, ok, sure := n.sel.rows[i].Value(n.fn, n.win, t, n.param)
+		if !sure {
+			return out, true, errUnsure
+		}
+		if ok {
+			acc[g].add(a.op, v)
+		}
+	}
+	return a.results(acc, 1), true, nil
+}
+
 // advance takes in what has arrived and moves all windows on to the time t.
 func (l *Live) advance(ctx context.Context, t int64) (changed bool, err error) {
 	changed = t != l.t
 	before := l.t
-	l.collect()
+	arrived := l.collect(t)
+	if !changed && !arrived {
+		// Whatever was left undone after an error is done when the time moves on.
+		done := true
+		for _, f := range l.families {
+			done = done && f.settled()
+		}
+		if done {
+			return false, nil
+		}
+	}
 	if l.e.opts.Oldest != nil && changed {
 		if oldest := l.e.opts.Oldest(); oldest > l.oldest {
 			l.oldest = oldest
@@ -337,12 +414,11 @@ func (l *Live) advance(ctx context.Context, t int64) (changed bool, err error) {
 				return changed, err
 			}
 		}
-		took := f.live.next <= now
-		if took {
-			changed = true
+		if f.live.next <= now {
 			f.takeIn(now)
 		}
-		if f.live.wrong == nil && (took || t != before) {
+		if f.live.wrong == nil && (f.live.took || t != before) {
+			changed = changed || f.live.took
 			if err := l.slide(ctx, f, now); err != nil {
 				return changed, err
 			}
@@ -355,6 +431,7 @@ func (l *Live) advance(ctx context.Context, t int64) (changed bool, err error) {
 		}
 		if f.live.remake {
 			f.remake()
+			l.plans.clear()
 		}
 	}
 	l.t = t
@@ -367,38 +444,55 @@ func (l *Live) advance(ctx context.Context, t int64) (changed bool, err error) {
 	return changed, nil
 }
 
-// collect gives what has arrived to the families.
-func (l *Live) collect() {
+// settled says whether nothing is left to do for a family at the time it stands at.
+func (f *family) settled() bool {
+	return f.live.wrong != nil || f.live.loaded && !f.live.took && !f.live.dirty && !f.live.remake && f.live.next > f.live.at
+}
+
+// collect gives what has arrived to the families, at once where its time has come.
+func (l *Live) collect(t int64) (arrived bool) {
 	l.inMu.Lock()
 	batch, overflow := l.inbox, l.overflow
-	l.inbox, l.overflow = l.spare[:0], false
+	l.inbox, l.overflow = nil, false
 	l.inMu.Unlock()
 	if overflow {
 		for _, f := range l.families {
 			l.release(f)
 		}
-		batch = batch[:0]
 	}
-	for i := range batch {
-		f := batch[i].to.family
-		if f.live.loaded {
+	if batch == nil {
+		return overflow
+	}
+	for i := range batch.in {
+		if overflow {
+			break
+		}
+		a := &batch.in[i]
+		f := a.to.family
+		switch {
+		case f.live.loaded:
 			if f.offset > queued {
-				if batch[i].t > f.live.pulled {
+				if a.t > f.live.pulled {
 					continue
 				}
-				batch[i].began = true // its time was read without it
+				a.began = true // its time was read without it
 			}
-			f.live.later = append(f.live.later, batch[i])
-			f.live.next = min(f.live.next, batch[i].t)
-		} else if batch[i].histogram {
+			if a.t <= t-f.offset && f.live.next > t-f.offset {
+				f.take(*a)
+				continue
+			}
+			f.live.later = append(f.live.later, *a)
+			f.live.next = min(f.live.next, a.t)
+		case a.histogram:
 			f.live.wrong, f.live.again = errHistogram, math.MaxInt64
 		}
 	}
-	clear(batch)
-	l.spare = batch[:0]
-	if cap(l.spare) > 1<<16 {
-		l.spare = nil
+	clear(batch.in)
+	batch.in = batch.in[:0]
+	if cap(batch.in) <= 1<<12 {
+		boxes.Put(batch)
 	}
+	return true
 }
 
 // takeIn pushes the samples whose time has come.
@@ -414,20 +508,26 @@ func (f *family) takeIn(now int64) {
 		f.take(a)
 	}
 	clear(f.live.later[len(rest):])
-	f.live.later = rest
+	if f.live.later = rest; len(rest) == 0 {
+		f.live.later = nil
+	}
 }
 
 func (f *family) take(a arrival) {
+	f.live.took = true
 	if a.histogram {
 		f.live.wrong, f.live.again = errHistogram, math.MaxInt64
 		return
 	}
 	s := a.to.series
 	if s == nil || s.gone {
-		s = f.find(a.to.labels)
+		ls := *a.to.labels.Load()
+		s = f.find(ls)
 		if s == nil {
-			s = f.enter(window.New(&f.spec, a.to.labels))
+			s = f.enter(window.New(&f.spec, ls))
 		}
+		same := s.Labels
+		a.to.labels.Store(&same) // one copy of them is enough
 		a.to.series = s
 	}
 	p := window.Point{T: a.t, V: a.v}
@@ -529,8 +629,9 @@ func (l *Live) sweep(f *family, now int64) {
 		clear(f.live.series[len(kept):])
 		f.live.series = kept
 		f.remake()
+		l.plans.clear()
 	}
-	bytes += int64(cap(f.live.later)) * 56
+	bytes += int64(cap(f.live.later))*int64(unsafe.Sizeof(arrival{})) + int64(f.spec.AheadBytes())
 	l.e.used.Add(bytes - f.live.bytes)
 	f.live.bytes = bytes
 }
@@ -565,6 +666,7 @@ func (l *Live) load(ctx context.Context, f *family, now int64) error {
 		f.live.until[i] = never
 	}
 	f.remake()
+	l.plans.clear()
 	if resumed {
 		if err := l.slide(ctx, f, now); err != nil {
 			l.release(f)
@@ -627,16 +729,19 @@ func (l *Live) noRoom(f *family, now int64) {
 
 // slide moves the left sides of the windows on.
 func (l *Live) slide(ctx context.Context, f *family, now int64) error {
-	for i, w := range f.spec.Windows {
-		if w.Length > f.spec.Tail && now-w.Length > f.live.until[i]-horizon/8 {
+	var missing window.Missing
+	for i := range f.spec.Windows {
+		if length := f.spec.Windows[i].Length; length > f.spec.Tail && now-length > f.live.until[i]-margin && f.due(i, now) {
 			if err := l.ahead(ctx, f, i, f.live.at, now); err != nil {
 				return err
 			}
 		}
-		missing := func(s *window.Series, i int, after, until int64) error { return l.missing(ctx, f, s, i, after, until) }
 		for _, s := range f.live.series {
-			if s.Dirty {
+			if s.Dirty || !s.Leaves(i, now) {
 				continue
+			}
+			if missing == nil {
+				missing = func(s *window.Series, i int, after, until int64) error { return l.missing(ctx, s, i, after, until) }
 			}
 			if err := s.Advance(i, now, missing); errors.Is(err, window.ErrLost) {
 				s.Dirty, f.live.dirty = true, true
@@ -645,8 +750,18 @@ func (l *Live) slide(ctx context.Context, f *family, now int64) error {
 			}
 		}
 	}
-	f.live.at = now
+	f.live.at, f.live.took = now, false
 	return nil
+}
+
+// due says whether samples leave a window now.
+func (f *family) due(i int, now int64) bool {
+	for _, s := range f.live.series {
+		if s.Leaves(i, now) {
+			return true
+		}
+	}
+	return false
 }
 
 // ahead reads the samples that will leave a window soon, for all series at once.
@@ -661,27 +776,36 @@ func (l *Live) ahead(ctx context.Context, f *family, i int, before, now int64) e
 		return err
 	}
 	defer set.Close()
-	for set.Next() {
-		s := f.find(set.Labels())
-		if s == nil || s.Dirty || !s.Wants(i, until) {
-			continue
-		}
-		if l.scratch, err = s.Fill(i, set.Iterator(s.First(i)+1), until, l.scratch); errors.Is(err, window.ErrLost) {
-			s.Dirty, f.live.dirty = true, true
-		} else if err != nil {
-			return err
+	all := func(yield func(*window.Series) bool) {
+		for _, s := range f.live.series {
+			if !yield(&s.Series) {
+				return
+			}
 		}
 	}
-	f.live.until[i] = until
-	return set.Err()
+	err = f.spec.ReadAhead(i, all, func() error {
+		for set.Next() {
+			s := f.find(set.Labels())
+			if s == nil || s.Dirty || !s.Wants(i, until) {
+				continue
+			}
+			if err := s.Fill(i, set.Iterator(s.First(i)+1), until); errors.Is(err, window.ErrLost) {
+				s.Dirty, f.live.dirty = true, true
+			} else if err != nil {
+				return err
+			}
+		}
+		return set.Err()
+	})
+	if err == nil {
+		f.live.until[i] = until
+	}
+	return err
 }
 
 // missing reads the samples of one series that leave a window, behind a gap.
-func (l *Live) missing(ctx context.Context, f *family, s *window.Series, i int, after, until int64) error {
-	return l.one(ctx, s.Labels, after+1, until, func(it window.Iterator) error {
-		_, err := s.Fill(i, it, until, nil)
-		return err
-	})
+func (l *Live) missing(ctx context.Context, s *window.Series, i int, after, until int64) error {
+	return l.one(ctx, s.Labels, after+1, until, func(it window.Iterator) error { return s.Fill(i, it, until) })
 }
 
 // one reads one series.
@@ -745,10 +869,11 @@ func (l *Live) pull(ctx context.Context, f *family, after, until int64) error {
 	defer set.Close()
 	for set.Next() {
 		ls := set.Labels()
-		to := &subscription{family: f, labels: ls, series: f.find(ls)}
+		to := &subscription{family: f, series: f.find(ls)}
 		if to.series == nil {
-			to.labels = ls.Copy()
+			ls = ls.Copy()
 		}
+		to.labels.Store(&ls)
 		it := set.Iterator(after + 1)
 		for k := it.Next(); k != chunkenc.ValNone; k = it.Next() {
 			a := arrival{to: to, t: after + 1, histogram: k != chunkenc.ValFloat}

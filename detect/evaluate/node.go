@@ -48,8 +48,11 @@ type env struct {
 	version int64 // a node is evaluated once a version
 	inner   *Prometheus
 	leaf    func(*leaf) (vector, error)
-	fused   func(*aggregate) (vector, bool) // aggregations that were made while reading; may be nil
-	timed   bool
+	plans   *plans
+	acc     []accumulator // room, used again
+	// Aggregations that are made without their operand's values; may be nil.
+	fused func(*aggregate) (v vector, ok bool, err error)
+	timed bool
 }
 
 func (e *env) eval(n node) (vector, error) {
@@ -204,7 +207,7 @@ func (m *mapped) eval(e *env) (vector, error) {
 	if m.keepName {
 		return out, nil
 	}
-	return m.names.apply(out)
+	return m.names.apply(e.plans, out)
 }
 
 // absent is absent() and absent_over_time().

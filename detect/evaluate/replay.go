@@ -3,11 +3,13 @@ package evaluate
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/util/kahansum"
 
 	"github.com/evenkeel/evenkeel/detect/window"
 )
@@ -57,13 +59,18 @@ type replay struct {
 	sums    map[*aggregate]*fusion
 	wrong   map[*family]error
 	version int64
+	shapes  []*shape
 }
 
 // fusion is an aggregation under way.
 type fusion struct {
 	rows rower
-	acc  [][]accumulator // a row
+	acc  [][]accumulator // a row; of sums
+	sums []sumOf         // this instead
 }
+
+// sumOf is a row of sums and of what they have lost so far.
+type sumOf struct{ value, lost []float64 }
 
 // run evaluates some steps, in two halves when they are too many to keep.
 func (r *replay) run(ctx context.Context, s steps) error {
@@ -87,7 +94,7 @@ func (r *replay) run(ctx context.Context, s steps) error {
 		}
 	}
 	r.version++
-	env := &env{ctx: ctx, times: s, version: r.version, inner: r.e.Prometheus, leaf: r.leaf, fused: r.aggregate}
+	env := &env{ctx: ctx, times: s, version: r.version, inner: r.e.Prometheus, leaf: r.leaf, fused: r.aggregate, plans: &plans{}}
 	for i, expr := range r.exprs {
 		var m promql.Matrix
 		root := r.prog.roots[expr]
@@ -148,6 +155,8 @@ func (r *replay) read(ctx context.Context, f *family) (fits bool, err error) {
 		}
 	}
 	cells := 0
+	columns := f.columns()
+	selected := make([]bool, len(f.sels))
 	var samples window.Samples
 	for set.Next() {
 		ls := set.Labels()
@@ -162,35 +171,40 @@ func (r *replay) read(ctx context.Context, f *family) (fits bool, err error) {
 		if samples.Len() == 0 {
 			continue
 		}
-		for _, l := range f.leaves {
-			if !l.sel.matches(ls) {
-				continue
-			}
-			into := row
-			v := rows[l]
-			aggregates := r.fused[l]
-			if len(aggregates) == 0 {
-				if cells += n; cells > maxCells {
-					return false, nil
+		for i, s := range f.sels {
+			selected[i] = s.matches(ls)
+		}
+		bare := dropName(ls)
+		samples.Steps(first, r.times.step, n, f.spec.Span())
+		for _, c := range columns {
+			made := false
+			for i, l := range c.leaves {
+				if !selected[c.sels[i]] {
+					continue
 				}
-				v.vals = append(v.vals, row...)
-				into = v.vals[len(v.vals)-n:]
-			}
-			if l.fn == window.None {
-				samples.Instant(f.spec.Lookback, first, r.times.step, into)
-			} else {
-				samples.Slide(l.fn, l.length, first, r.times.step, l.param, into)
-			}
-			name := ls
-			if !l.keepName {
-				name = dropName(ls)
-			}
-			if len(aggregates) == 0 {
-				full[l].rows = append(full[l].rows, name)
-			}
-			for _, a := range aggregates {
-				if !r.sums[a].add(a, name, into, &cells) {
-					return false, nil
+				if !made {
+					made = true
+					if l.fn == window.None {
+						samples.Instant(f.spec.Lookback, first, r.times.step, row)
+					} else {
+						samples.Slide(l.fn, l.length, first, r.times.step, l.param, row)
+					}
+				}
+				name := bare
+				if l.keepName {
+					name = ls
+				}
+				if len(r.fused[l]) == 0 {
+					if cells += n; cells > maxCells {
+						return false, nil
+					}
+					rows[l].vals = append(rows[l].vals, row...)
+					full[l].rows = append(full[l].rows, name)
+				}
+				for _, a := range r.fused[l] {
+					if !r.sums[a].add(a, name, row, &cells) {
+						return false, nil
+					}
 				}
 			}
 		}
@@ -204,8 +218,51 @@ func (r *replay) read(ctx context.Context, f *family) (fits bool, err error) {
 	return true, nil
 }
 
+// column is a function of one window, and the leaves that ask for it: of all series of a
+// family, or of some.
+type column struct {
+	leaves []*leaf
+	sels   []int // for each leaf the index of its selection
+}
+
+func (f *family) columns() []column {
+	type what struct {
+		fn     window.Function
+		length int64
+		param  float64
+	}
+	var out []column
+	by := map[what]int{}
+	for _, l := range f.leaves {
+		w := what{l.fn, l.length, l.param}
+		k, known := by[w]
+		if !known {
+			k = len(out)
+			by[w] = k
+			out = append(out, column{})
+		}
+		out[k].leaves = append(out[k].leaves, l)
+		out[k].sels = append(out[k].sels, slices.Index(f.sels, l.sel))
+	}
+	return out
+}
+
 func (x *fusion) add(a *aggregate, ls labels.Labels, row []float64, cells *int) bool {
 	g, known := x.rows.row(a.group(ls))
+	if a.op == parser.SUM {
+		if !known {
+			if *cells += 2 * len(row); *cells > maxCells {
+				return false
+			}
+			x.sums = append(x.sums, sumOf{value: slices.Clone(row)})
+			return true
+		}
+		if x.sums[g].lost == nil {
+			x.sums[g].lost = make([]float64, len(row))
+		}
+		x.sums[g].add(row)
+		return true
+	}
 	if !known {
 		if *cells += 5 * len(row); *cells > maxCells {
 			return false
@@ -213,16 +270,37 @@ func (x *fusion) add(a *aggregate, ls labels.Labels, row []float64, cells *int) 
 		x.acc = append(x.acc, make([]accumulator, len(row)))
 	}
 	acc := x.acc[g]
-	if a.op == parser.SUM {
-		sumRow(acc, row)
-		return true
-	}
 	for k, v := range row {
 		if !window.IsGone(v) {
 			acc[k].add(a.op, v)
 		}
 	}
 	return true
+}
+
+// add adds a row of values, a step each. What a sum loses by rounding is found by Knuth's
+// two-sum, without asking which of the two is larger: it is exact, so it is the same as
+// the inner engine's, as long as nothing comes near to overflowing.
+func (x sumOf) add(row []float64) {
+	value, lost := x.value[:len(row)], x.lost[:len(row)]
+	for k, f := range row {
+		if window.IsGone(f) {
+			continue
+		}
+		s := value[k]
+		if window.IsGone(s) {
+			value[k] = f
+			continue
+		}
+		t := s + f
+		if !(t < 1e300 && t > -1e300) {
+			value[k], lost[k] = kahansum.Inc(f, s, lost[k])
+			continue
+		}
+		b := t - s
+		lost[k] += (s - (t - b)) + (f - b)
+		value[k] = t
+	}
 }
 
 // leaf is env.leaf.
@@ -234,20 +312,47 @@ func (r *replay) leaf(l *leaf) (vector, error) {
 }
 
 // aggregate is env.fused.
-func (r *replay) aggregate(a *aggregate) (vector, bool) {
+func (r *replay) aggregate(a *aggregate) (v vector, ok bool, err error) {
 	x := r.sums[a]
 	if x == nil {
-		return vector{}, false
+		return vector{}, false, nil
 	}
 	if l := a.of.(*leaf); r.wrong[l.family] != nil {
-		return vector{}, false
+		return vector{}, true, r.wrong[l.family]
 	}
-	out := sized(nil, &shape{x.rows.rows}, r.times.n)
+	out := sized(nil, r.shape(x.rows.rows), r.times.n)
+	for g, sum := range x.sums {
+		row := out.row(g)
+		for k, v := range sum.value {
+			switch {
+			case window.IsGone(v):
+			case sum.lost != nil:
+				v += sum.lost[k]
+			case v == 0:
+				v = 0 // as a sum with a minus zero is
+			}
+			row[k] = v
+		}
+	}
 	for g, acc := range x.acc {
 		row := out.row(g)
 		for k := range acc {
 			row[k] = acc[k].result(a.op)
 		}
 	}
-	return out, true
+	return out, true, nil
+}
+
+// shape returns one that is known already where the rows are the same.
+func (r *replay) shape(rows []labels.Labels) *shape {
+	for _, s := range r.shapes {
+		if len(s.rows) == len(rows) && sameShape(s, rows) == s {
+			return s
+		}
+	}
+	s := &shape{rows}
+	if len(r.shapes) < 64 {
+		r.shapes = append(r.shapes, s)
+	}
+	return s
 }

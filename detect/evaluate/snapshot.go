@@ -10,6 +10,7 @@ import (
 	"hash/crc32"
 	"io"
 	"math"
+	"strconv"
 
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
@@ -21,7 +22,7 @@ import (
 // and their CRC-32C. It holds no samples but the ones windows begin with; Resume holds it
 // against the store.
 const (
-	snapshotHead = "evenkeel windows 1\n"
+	snapshotHead = "evenkeel windows 2\n"
 	maxSection   = 1 << 30
 	maxResume    = 24 * 3600_000 // how old, in milliseconds, a section may be
 )
@@ -63,7 +64,14 @@ func (e *Incremental) Snapshot(w io.Writer) error {
 
 // key says what a family is, windows included.
 func (f *family) key() string {
-	return fmt.Sprintf("%s %d %+v", f, f.offset, f.spec)
+	b := fmt.Appendf(nil, "%s %d %d", f, f.offset, f.spec.Tail)
+	for _, w := range f.spec.Windows {
+		b = strconv.AppendInt(append(b, ' '), w.Length, 10)
+		if w.Sums {
+			b = append(b, '+')
+		}
+	}
+	return string(b)
 }
 
 // snapshot appends a section's bytes: nothing when the family cannot be resumed.

@@ -160,11 +160,53 @@ func dropName(ls labels.Labels) labels.Labels { return ls.DropReserved(schema.Is
 // dropped is a cache of the projection that drops names.
 type dropped struct{ p *projection }
 
-func (d *dropped) apply(v vector) (vector, error) {
+func (d *dropped) apply(p *plans, v vector) (vector, error) {
 	if d.p == nil || d.p.from != v.shape {
-		d.p = project(v.shape, dropName)
+		d.p = p.project(v.shape, "name", dropName)
 	}
 	return d.p.apply(v)
+}
+
+// plans are what follows from shapes alone, each made once for all the nodes that do the
+// same to the same rows: the ratios over eight windows have one plan.
+type plans struct {
+	projections []planned[*projection]
+	matches     []planned[*matched]
+}
+
+// planned is a plan and what it follows from.
+type planned[T any] struct {
+	one, other *shape
+	how        string
+	plan       T
+}
+
+func plan[T any](known *[]planned[T], one, other *shape, how string, prepare func() T) T {
+	for i := range *known {
+		if k := &(*known)[i]; k.one == one && k.other == other && k.how == how {
+			return k.plan
+		}
+	}
+	if len(*known) >= maxPlans {
+		*known = nil
+	}
+	p := prepare()
+	*known = append(*known, planned[T]{one, other, how, p})
+	return p
+}
+
+// maxPlans of one kind are known at a time: parts that are the inner engine's may have
+// other rows each time. Nodes hold on to their own.
+const maxPlans = 100
+
+func (p *plans) clear() { *p = plans{} }
+
+func (p *plans) project(from *shape, how string, change func(labels.Labels) labels.Labels) *projection {
+	return plan(&p.projections, from, nil, how, func() *projection { return project(from, change) })
+}
+
+func (p *plans) match(many, one *shape, how string, prepare func(many, one *shape) *matched) *matched {
+	return plan(&p.matches, many, one, how, func() *matched { return prepare(many, one) })
 }
 
 // sameShape returns the old shape when the rows are the same, so that caches hold.

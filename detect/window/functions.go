@@ -123,8 +123,10 @@ func (s *Series) rate(w *edge, t, length, n int64, counter, perSecond bool) floa
 	v := s.at.V - w.V
 	if counter {
 		resets := s.resets[w.reset-s.resetBase:]
-		if last := len(resets) - 1; last > 8 && !s.broken && math.Abs(s.at.V) < 1<<52 && math.Abs(w.V) < 1<<52 && exact(v) {
-			v += resets[last].sum - resets[0].sum + resets[0].before // whole numbers: in any order
+		if len(resets) > 8 && s.rare != nil && len(s.rare.upTo) == len(s.resets) && !s.broken && math.Abs(s.at.V) < 1<<52 && math.Abs(w.V) < 1<<52 && exact(v) {
+			first := len(s.resets) - len(resets)
+			upTo := s.rare.upTo
+			v += upTo[len(upTo)-1] - upTo[first] + resets[0].before // whole numbers: in any order
 		} else {
 			for _, r := range resets {
 				v += r.before
@@ -140,6 +142,12 @@ func exact(v float64) bool { _, ok := whole(v); return ok }
 // window, as PromQL defines it: up to a bit over the average step, and never below a
 // counter's zero. n is the number of steps.
 func extrapolate(v float64, first Point, lastT, t, length, n int64, counter, perSecond bool) float64 {
+	return v * stretch(v, first, lastT, t, length, n, counter, perSecond)
+}
+
+// stretch is how much the increase is extended by, and divided by the seconds of the
+// window for a rate.
+func stretch(v float64, first Point, lastT, t, length, n int64, counter, perSecond bool) float64 {
 	toStart := float64(first.T-(t-length)) / 1000
 	toEnd := float64(t-lastT) / 1000
 	sampled := float64(lastT-first.T) / 1000
@@ -148,12 +156,9 @@ func extrapolate(v float64, first Point, lastT, t, length, n int64, counter, per
 	if toStart >= threshold {
 		toStart = average / 2
 	}
-	if counter {
-		toZero := toStart
-		if v > 0 && first.V >= 0 {
-			toZero = sampled * (first.V / v)
-		}
-		if toZero < toStart {
+	// A counter that was at least as high as it has grown was not at zero within the window.
+	if counter && v > 0 && first.V >= 0 && (first.V < v || toStart > sampled) {
+		if toZero := sampled * (first.V / v); toZero < toStart {
 			toStart = toZero
 		}
 	}
@@ -167,7 +172,7 @@ func extrapolate(v float64, first Point, lastT, t, length, n int64, counter, per
 	if perSecond {
 		factor /= float64(length) / 1000
 	}
-	return v * factor
+	return factor
 }
 
 // instant is irate and idelta.

@@ -142,12 +142,8 @@ func (s *Series) Read(b []byte, by int, t int64) ([]byte, error) {
 			back[i] = c.uint(math.MaxUint32)
 		}
 		n := c.uint(uint64(len(c.b)))
-		sum := 0.0
 		for range n {
-			r := reset{seq: s.seq - uint32(c.uint(uint64(s.seq)-1)), before: c.value(s.at.V)}
-			sum += r.before
-			r.sum = sum
-			s.resets = append(s.resets, r)
+			s.resets = append(s.resets, reset{seq: s.seq - uint32(c.uint(uint64(s.seq)-1)), before: c.value(s.at.V)})
 		}
 		for i := by; i < len(s.wins); i++ {
 			if back[i] > n {
@@ -177,6 +173,7 @@ func (s *Series) Resume(it Iterator, by int, was, t int64) (read int, err error)
 		for n := len(s.resets); n > 0 && s.resets[n-1].seq > w.seq; n-- {
 			s.resets = s.resets[:n-1]
 		}
+		s.forgetSums()
 	}
 	first := w.seq != 0 // the next sample is the window's first
 	check := func() error {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"math"
 	"slices"
+	"sync"
 	"unsafe"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -26,6 +27,10 @@ type Spec struct {
 	Tail int64
 	// Lookback is how long, in milliseconds, a sample stays the current one.
 	Lookback int64
+
+	// For each window that is longer than the tail the samples that will leave it next, a
+	// segment of each series: see ReadAhead.
+	ahead [][]byte
 }
 
 // Index of a window's length, -1 when it is not kept.
@@ -35,37 +40,41 @@ func (s *Spec) Index(length int64) int {
 
 // Series is the state of one series. Times only go forward. Not for concurrent use.
 type Series struct {
-	Labels labels.Labels
-	Dirty  bool // something was stored that the state has not seen: load it again
-
+	Labels    labels.Labels
+	Dirty     bool   // something was stored that the state has not seen: load it again
+	stale     bool   // the last sample was a stale marker
+	broken    bool   // a reset was not of a whole number: sums of them are not exact
+	seq       uint32 // how many samples there were; the first has number 1
 	spec      *Spec
 	at        place   // the last sample
 	prev      Point   // the one before
-	seq       uint32  // how many samples there were; the first has number 1
 	rawT      int64   // time of the last sample, stale markers included
-	stale     bool    // it was a stale marker
-	broken    bool    // a reset was not of a whole number: sums of them are not exact
-	resets    []reset // oldest first
-	resetBase uint32  // how many were dropped before resets[0]
 	wins      []edge  // as in the spec
-	sums      []*sums // likewise; nil when no window needs them
 	tail      []byte  // stream of the last samples; the writer stands at at
+	resets    []reset // oldest first
 	tailBase  uint32  // how many bytes were dropped before tail[0], modulo 1<<32
+	resetBase uint32  // how many resets were dropped before resets[0]
+	rare      *rare   // nil for most series
+}
+
+// rare is what only some series have.
+type rare struct {
+	sums []*sums   // as in the spec; nil when no window needs them
+	upTo []float64 // for each of many resets the sum of those up to it; exact as long as broken is false
 }
 
 // reset is a counter that began again.
 type reset struct {
-	seq    uint32  // the sample that is less than the one before
-	before float64 // that one
-	sum    float64 // of all such up to this one; exact as long as the series' broken is false
+	before float64 // the sample before
+	seq    uint32  // the one that is less
 }
 
-// edge is where a window begins: its first sample.
+// edge is where a window begins: its first sample. The place knows how many samples after
+// it have been read ahead, when the window is longer than the tail.
 type edge struct {
 	place
-	ahead string // the next samples to leave, when the window is longer than the tail
 	seq   uint32 // 0 when the window is empty
-	off   uint32 // where the next sample stands: in the tail (absolute), or in ahead
+	off   uint32 // where the next sample stands in the tail (absolute), or its segment in spec.ahead
 	reset uint32 // the first reset behind the sample, counted from the first one ever
 }
 
@@ -85,10 +94,10 @@ func (s *Series) clear() {
 	*s = Series{Labels: s.Labels, spec: s.spec, rawT: math.MinInt64, wins: make([]edge, len(s.spec.Windows))}
 	for i := range s.wins {
 		if s.spec.Windows[i].Sums {
-			if s.sums == nil {
-				s.sums = make([]*sums, len(s.wins))
+			if s.rare == nil {
+				s.rare = &rare{sums: make([]*sums, len(s.wins))}
 			}
-			s.sums[i] = &sums{}
+			s.rare.sums[i] = &sums{}
 		}
 	}
 }
@@ -150,14 +159,16 @@ func (s *Series) Push(p Point) {
 // add moves the right edge on.
 func (s *Series) add(p Point, keep bool) {
 	if s.seq > 0 && p.V < s.at.V {
-		r := reset{seq: s.seq + 1, before: s.at.V, sum: s.at.V}
-		if n := len(s.resets); n > 0 {
-			r.sum += s.resets[n-1].sum
-		}
-		if _, ok := whole(s.at.V); !ok || math.Abs(r.sum) >= 1<<52 {
+		if !exact(s.at.V) {
 			s.broken = true
 		}
-		s.resets = append(s.resets, r)
+		if n := len(s.resets); n == cap(s.resets) { // most counters are seldom reset
+			s.resets = append(make([]reset, 0, n+n/8+2), s.resets...)
+		}
+		s.resets = append(s.resets, reset{seq: s.seq + 1, before: s.at.V})
+		if !s.broken && len(s.resets) > manyResets {
+			s.sumUp()
+		}
 	}
 	s.prev = s.at.Point
 	s.seq++
@@ -165,12 +176,41 @@ func (s *Series) add(p Point, keep bool) {
 	case s.seq == 1:
 		s.at = place{Point: p}
 	case keep:
-		if len(s.tail)+32 > cap(s.tail) {
+		if len(s.tail)+24 > cap(s.tail) {
 			s.makeRoom()
 		}
 		s.tail = put(s.tail, &s.at, p)
 	default:
 		s.at = place{Point: p, step: int32(p.T - s.at.T)}
+	}
+}
+
+// manyResets are so many that they are not added one by one where their sum is known to
+// be the same.
+const manyResets = 16
+
+// sumUp sums the resets up, those that have come since the last time.
+func (s *Series) sumUp() {
+	if s.rare == nil {
+		s.rare = &rare{}
+	}
+	for i := len(s.rare.upTo); i < len(s.resets); i++ {
+		sum := s.resets[i].before
+		if i > 0 {
+			sum += s.rare.upTo[i-1]
+		}
+		if math.Abs(sum) >= 1<<52 {
+			s.broken = true
+			s.forgetSums()
+			return
+		}
+		s.rare.upTo = append(s.rare.upTo, sum)
+	}
+}
+
+func (s *Series) forgetSums() {
+	if s.rare != nil {
+		s.rare.upTo = nil
 	}
 }
 
@@ -183,8 +223,8 @@ func (s *Series) makeRoom() {
 		}
 	}
 	rest := s.tail[first:]
-	if len(rest)+64 > cap(s.tail) {
-		s.tail = append(make([]byte, 0, len(rest)+len(rest)/8+64), rest...)
+	if len(rest)+32 > cap(s.tail) {
+		s.tail = append(make([]byte, 0, len(rest)+len(rest)/32+32), rest...)
 	} else {
 		s.tail = s.tail[:copy(s.tail[:cap(s.tail)], rest)]
 	}
@@ -194,16 +234,16 @@ func (s *Series) makeRoom() {
 // open begins a window with the last sample.
 func (s *Series) open(i int) {
 	w := &s.wins[i]
-	w.place, w.seq, w.off, w.ahead = s.at, s.seq, s.tailBase+uint32(len(s.tail)), ""
+	w.place, w.seq, w.off = s.at, s.seq, s.tailBase+uint32(len(s.tail))
 	w.reset = s.resetBase + uint32(len(s.resets))
 	s.forget(i)
 }
 
 func (s *Series) sum(i int) *sums {
-	if s.sums == nil {
+	if s.rare == nil || s.rare.sums == nil {
 		return nil
 	}
-	return s.sums[i]
+	return s.rare.sums[i]
 }
 
 func (s *Series) forget(i int) {
@@ -278,27 +318,34 @@ func (s *Series) Advance(i int, t int64, missing Missing) error {
 	if w.seq == 0 || w.T > left {
 		return nil
 	}
+	x := s.sum(i)
 	short := s.short(i)
+	var from segment
+	if !short && w.left > 0 {
+		from = open(s.spec.read(i)[w.off:])
+	}
 	for w.T <= left {
 		if w.seq == s.seq {
-			w.seq, w.ahead = 0, ""
+			w.seq, w.left = 0, 0
 			s.forget(i)
 			return nil
 		}
-		was := w.place
+		was := w.V
 		if short {
 			w.off = s.tailBase + uint32(next(s.tail, int(w.off-s.tailBase), &w.place))
 		} else {
-			if int(w.off) >= len(w.ahead) {
+			if w.left == 0 {
 				if err := s.more(i, left, missing); err != nil {
 					return err
 				}
+				from = open(s.spec.ahead[i][w.off:])
 			}
-			w.off = uint32(next(w.ahead, int(w.off), &w.place))
+			from.next(from.n-int(w.left), &w.Point)
+			w.left--
 		}
 		w.seq++
-		if x := s.sum(i); x != nil {
-			x.pop(w.seq-1, was.V, w.V)
+		if x != nil {
+			x.pop(w.seq-1, was, w.V)
 		}
 	}
 	for w.reset < s.resetBase+uint32(len(s.resets)) && s.resets[w.reset-s.resetBase].seq <= w.seq {
@@ -310,6 +357,20 @@ func (s *Series) Advance(i int, t int64, missing Missing) error {
 	return nil
 }
 
+// Leaves says whether Advance to the time t moves a window on.
+func (s *Series) Leaves(i int, t int64) bool {
+	w := &s.wins[i]
+	return w.seq != 0 && w.T <= t-s.spec.Windows[i].Length
+}
+
+// read is what was read ahead for a window, of all series.
+func (s *Spec) read(i int) []byte {
+	if len(s.ahead) < len(s.Windows) {
+		s.ahead = make([][]byte, len(s.Windows))
+	}
+	return s.ahead[i]
+}
+
 // more gets the next samples of a window, which are behind a gap or were not fetched.
 func (s *Series) more(i int, left int64, missing Missing) error {
 	w := &s.wins[i]
@@ -318,7 +379,7 @@ func (s *Series) more(i int, left int64, missing Missing) error {
 		if err := missing(s, i, w.T, min(until, s.at.T)); err != nil {
 			return err
 		}
-		if int(w.off) < len(w.ahead) {
+		if w.left > 0 {
 			return nil
 		}
 		if until >= s.at.T {
@@ -338,35 +399,73 @@ func (s *Series) trim() {
 	if n := first - s.resetBase; n > 8 {
 		s.resets = append(s.resets[:0], s.resets[n:]...)
 		s.resetBase = first
+		if s.forgetSums(); !s.broken && len(s.resets) > manyResets {
+			s.sumUp()
+		}
 	}
 }
 
+// ReadAhead reads ahead for a window: what was read before is forgotten, of all series of
+// the spec, which fill then fills again one by one.
+func (s *Spec) ReadAhead(i int, all func(yield func(*Series) bool), fill func() error) error {
+	old, scratch := s.read(i), buffers.Get().(*[]byte)
+	s.ahead[i] = (*scratch)[:0]
+	for of := range all {
+		of.wins[i].left = 0
+	}
+	err := fill()
+	*scratch = s.ahead[i]
+	if n := len(*scratch); n > cap(old) || n < cap(old)*7/8 {
+		old = make([]byte, 0, n)
+	}
+	s.ahead[i] = append(old[:0], *scratch...)
+	buffers.Put(scratch)
+	return err
+}
+
+// buffers are for segments until it is known how much they take.
+var buffers = sync.Pool{New: func() any { return &[]byte{} }}
+
+// AheadBytes is how much memory is taken by what was read ahead, of all series.
+func (s *Spec) AheadBytes() int {
+	n := 0
+	for _, b := range s.ahead {
+		n += cap(b)
+	}
+	return n
+}
+
 // Fill takes the next samples of a window that is longer than the tail, from its first
-// sample up to the time until. The scratch is reused and returned.
-func (s *Series) Fill(i int, it Iterator, until int64, scratch []byte) ([]byte, error) {
+// sample up to the time until.
+func (s *Series) Fill(i int, it Iterator, until int64) error {
 	w := &s.wins[i]
 	if w.seq == 0 || s.short(i) {
-		return scratch, nil
+		return nil
 	}
-	at, last := w.place, min(until, s.at.T)
-	b := scratch[:0]
+	last := min(until, s.at.T)
+	scratch := scratches.Get().(*[]Point)
+	points := (*scratch)[:0]
+	defer func() { *scratch = points; scratches.Put(scratch) }()
 	for k := it.Next(); k != chunkenc.ValNone; k = it.Next() {
 		if k != chunkenc.ValFloat {
-			return b, ErrLost
+			return ErrLost
 		}
 		t, v := it.At()
 		if t > last {
 			break
 		}
-		if t <= w.T {
+		if t <= w.T || value.IsStaleNaN(v) {
 			continue
 		}
-		if !value.IsStaleNaN(v) {
-			b = put(b, &at, Point{t, v})
+		if points = append(points, Point{t, v}); len(points) == maxPacked {
+			break
 		}
 	}
-	w.ahead, w.off = string(b), 0
-	return b, it.Err()
+	if len(points) > 0 {
+		b, begin := pack(s.spec.read(i), w.Point, points)
+		s.spec.ahead[i], w.off, w.left = b, uint32(begin), int32(len(points))
+	}
+	return it.Err()
 }
 
 // Wants says whether a window takes samples of times up to until by Fill.
@@ -390,12 +489,16 @@ func (s *Series) Begins() int64 {
 	return first
 }
 
-// Bytes is about how much memory the state takes, its labels included.
+// Bytes is about how much memory the state takes, its labels included. What is read
+// ahead is the Spec's.
 func (s *Series) Bytes() int {
-	n := int(unsafe.Sizeof(*s)) + int(s.Labels.ByteSize()) + cap(s.resets)*24 + cap(s.wins)*int(unsafe.Sizeof(edge{})) + cap(s.tail)
-	for i := range s.wins {
-		n += len(s.wins[i].ahead)
-		if x := s.sum(i); x != nil {
+	n := int(unsafe.Sizeof(*s)) + int(s.Labels.ByteSize()) + cap(s.resets)*int(unsafe.Sizeof(reset{})) + cap(s.wins)*int(unsafe.Sizeof(edge{})) + cap(s.tail)
+	if s.rare == nil {
+		return n
+	}
+	n += int(unsafe.Sizeof(rare{})) + cap(s.rare.upTo)*8
+	for _, x := range s.rare.sums {
+		if x != nil {
 			n += x.bytes()
 		}
 	}

@@ -13,28 +13,33 @@ type Point struct {
 }
 
 // A stream holds samples one after another, each as its difference to the one before, so
-// that a reader that knows one sample can go on from there. A sample is a varint whose two
-// lowest bits say what follows:
+// that a reader that knows one sample can go on from there. A sample is a varint. If its
+// lowest bit is 0, the sample comes a step after the one before, like that one, and the
+// rest is by how much a whole number has grown. Otherwise the two next bits say what
+// follows:
 //
-//	bit 0: the time step differs from the one before, a zigzag varint of how much follows
-//	bit 1: the value is a float, the varint of its reversed XOR with the one before
-//	       follows; otherwise the rest of the varint is the zigzag difference of integers
+//	otherStep:  the time step differs from the one before, a zigzag varint of how much follows
+//	floatValue: the value is a float, the varint of its reversed XOR with the one before
+//	            follows; otherwise the rest of the varint is the zigzag difference of integers
 //
 // A counter scraped at regular times takes one to three bytes a sample.
 const (
-	otherStep  = 1
-	floatValue = 2
+	odd        = 1
+	otherStep  = 2
+	floatValue = 4
 )
 
 // place is where a reader or a writer stands: at a sample, and the step that led to it.
 type place struct {
 	Point
 	step int32 // milliseconds; of longer ones the lowest bits
+	left int32 // of a reader: how many samples of the stream follow
 }
 
-// whole returns a float as an integer that has the same bits as a float again.
+// whole returns a float as an integer that has the same bits as a float again. The
+// difference of two is one, too.
 func whole(v float64) (int64, bool) {
-	if !(v > -1<<53 && v < 1<<53) {
+	if !(v > -1<<52 && v < 1<<52) {
 		return 0, false
 	}
 	n := int64(v)
@@ -48,14 +53,19 @@ func unzigzag(u uint64) int64 { return int64(u>>1) ^ -int64(u&1) }
 func put(b []byte, at *place, p Point) []byte {
 	step := p.T - at.T
 	turn := step - int64(at.step)
-	var head uint64
-	if turn != 0 {
-		head = otherStep
-	}
 	was, ok1 := whole(at.V)
 	is, ok2 := whole(p.V)
+	at.step = int32(step)
+	if turn == 0 && ok1 && ok2 && is >= was {
+		at.Point = p
+		return binary.AppendUvarint(b, uint64(is-was)<<1)
+	}
+	var head uint64 = odd
+	if turn != 0 {
+		head |= otherStep
+	}
 	if ok1 && ok2 {
-		b = binary.AppendUvarint(b, zigzag(is-was)<<2|head)
+		b = binary.AppendUvarint(b, zigzag(is-was)<<3|head)
 	} else {
 		b = binary.AppendUvarint(b, head|floatValue)
 	}
@@ -65,17 +75,22 @@ func put(b []byte, at *place, p Point) []byte {
 	if !(ok1 && ok2) {
 		b = binary.AppendUvarint(b, bits.Reverse64(math.Float64bits(p.V)^math.Float64bits(at.V)))
 	}
-	at.Point, at.step = p, int32(step)
+	at.Point = p
 	return b
 }
 
 // next moves at on to the sample at b[off:] and returns the offset behind it. The stream
 // is our own and in memory, so it is not checked.
-func next[B []byte | string](b B, off int, at *place) int {
+func next(b []byte, off int, at *place) int {
 	u := uint64(b[off])
 	off++
 	if u >= 0x80 {
 		u, off = long(b, off-1)
+	}
+	if u&odd == 0 {
+		at.T += int64(at.step)
+		at.V += float64(u >> 1) // exact: these are whole numbers below 1<<52, and so is their sum
+		return off
 	}
 	step := int64(at.step)
 	if u&otherStep != 0 {
@@ -86,8 +101,8 @@ func next[B []byte | string](b B, off int, at *place) int {
 	}
 	at.T += step
 	if u&floatValue == 0 {
-		if d := u >> 2; d != 0 {
-			at.V = float64(int64(at.V) + unzigzag(d))
+		if d := u >> 3; d != 0 {
+			at.V += float64(unzigzag(d))
 		}
 		return off
 	}
@@ -97,7 +112,7 @@ func next[B []byte | string](b B, off int, at *place) int {
 	return off
 }
 
-func long[B []byte | string](b B, off int) (u uint64, end int) {
+func long(b []byte, off int) (u uint64, end int) {
 	for shift := uint(0); ; shift += 7 {
 		c := b[off]
 		off++

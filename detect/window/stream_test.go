@@ -57,3 +57,61 @@ func TestStreamOfARegularCounterIsSmall(t *testing.T) {
 		t.Errorf("1000 samples take %d bytes, expected about two each", len(b))
 	}
 }
+
+func TestSegmentGivesBackEveryBit(t *testing.T) {
+	f := func(name string, points []Point) (bytes int) {
+		t.Helper()
+		var b []byte
+		var begins []int
+		const each = 37
+		for at := 0; at+1 < len(points); at += each {
+			var begin int
+			b, begin = pack(b, points[at], points[at+1:min(at+1+each, len(points))])
+			begins = append(begins, begin)
+		}
+		p := points[0]
+		for i := range points[1:] {
+			s := open(b[begins[i/each]:])
+			s.next(i%each, &p)
+			if want := points[i+1]; p.T != want.T || math.Float64bits(p.V) != math.Float64bits(want.V) {
+				t.Fatalf("%s: sample %d: got %v, expected %v", name, i+1, p, want)
+			}
+		}
+		return len(b)
+	}
+	odd := []float64{0, math.Copysign(0, -1), 1, -1, math.NaN(), math.Inf(1), math.Inf(-1), math.MaxFloat64, math.SmallestNonzeroFloat64, 1 << 53, -(1 << 53), 1<<52 - 1, -(1<<52 - 1), 0.1, 1e16}
+	var points []Point
+	for i, v := range odd {
+		for j, w := range odd {
+			points = append(points, Point{int64(i*100 + j*6), v}, Point{int64(i*100 + j*6 + 3), w})
+		}
+	}
+	f("odd values", points)
+	rng := rand.New(rand.NewPCG(1, 2))
+	for _, kind := range []string{"bits", "whole numbers", "a counter", "a gauge"} {
+		points = nil
+		at, v := int64(1_700_000_000_000), 0.0
+		for range 10_000 {
+			at += 1 + rng.Int64N(1<<rng.IntN(40))
+			switch kind {
+			case "bits":
+				v = math.Float64frombits(rng.Uint64())
+			case "whole numbers":
+				v = float64(rng.Int64N(1<<52) - rng.Int64N(1<<52))
+			case "a counter":
+				v += float64(rng.IntN(1000))
+			case "a gauge":
+				v += rng.NormFloat64()
+			}
+			points = append(points, Point{at, v})
+		}
+		f(kind, points)
+	}
+	points = points[:0]
+	for i := range 371 {
+		points = append(points, Point{int64(i) * 15_000, float64(i * i)})
+	}
+	if n := f("a regular counter", points); n > 371*3/2 {
+		t.Errorf("371 samples of a regular counter take %d bytes", n)
+	}
+}
