@@ -25,7 +25,7 @@ var tour = []string{
 	"observe",
 	"observe/logs observe/metrics",
 	"observe/trace",
-	"observe/host observe/jsonline observe/loki observe/otlp observe/remotewrite observe/scrape",
+	"observe/host observe/jsonline observe/loki observe/otlp observe/pattern observe/remotewrite observe/scrape",
 	"detect",
 	"detect/window",
 	"detect/evaluate",

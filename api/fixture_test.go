@@ -183,6 +183,7 @@ func newWorld(t *testing.T) *world {
 		Budget: func(ctx context.Context, o *declare.Objective, now time.Time) (*budget.Report, error) {
 			return budgets.Report(ctx, o, 15*time.Second, now)
 		},
+		Patterns: patternsOf{w},
 	}
 	w.rebuild()
 	return w

@@ -14,6 +14,7 @@ import (
 	"github.com/pb33f/libopenapi"
 
 	"github.com/evenkeel/evenkeel/act"
+	"github.com/evenkeel/evenkeel/observe/pattern"
 	"github.com/evenkeel/evenkeel/respond/alert"
 )
 
@@ -143,11 +144,17 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 		"/whoami", "/status", "/workspace", "/services", "/services/checkout", "/teams", "/people", "/objectives", "/objectives/checkout-availability", "/objectives/checkout-availability/budget",
 		"/findings", "/findings/1", "/incidents", "/incidents/1", "/incidents/1/timeline", "/incidents/1/suspects", "/incidents/1/notifications", "/incidents/1/review",
 		"/reviews", "/changes", "/changes/c-1", "/runbooks", "/runbooks/restart", "/runs", "/journal", "/journal/2/causes", "/oncall", "/oncall/shifts", "/oncall/overrides", "/oncall/calendars/schedule/shop", "/oncall/load", "/silences", "/tokens",
+		"/patterns?limit=1", "/patterns/" + patternsUntil(w.now).List("", w.now.Add(-time.Hour), w.now)[0].ID, "/pattern-shifts?service=checkout&quiet=30m",
 	} {
 		do[any](w, alice, "GET", path, nil, 200)
 	}
 	do[any](w, alice, "DELETE", "/silences/"+s.ID, nil, 204)
 	do[any](w, alice, "GET", "/nothing", nil, 404)
+	do[any](w, alice, "GET", "/patterns/nonsense", nil, 404)
+	do[any](w, alice, "GET", "/pattern-shifts?quiet=long", nil, 400)
+	if got := do[List[pattern.Shift]](w, alice, "GET", "/pattern-shifts", nil, 200); len(got.Items) != 1 || got.Items[0].Kind != pattern.New || got.Items[0].Severity != "error" {
+		t.Errorf("shifts: %+v", got)
+	}
 	for _, r := range (&server{}).routes() {
 		if r.method == "GET" && r.media == "" && !seen["GET "+r.path] {
 			t.Errorf("GET %s was not tried", r.path)

@@ -54,6 +54,8 @@ type Options struct {
 	Budget func(ctx context.Context, o *declare.Objective, now time.Time) (*budget.Report, error)
 	// URL makes a link to a path of the pages. Optional: the path alone.
 	URL func(path string) string
+	// Patterns are those of the logs. Optional: without it there are none.
+	Patterns Patterns
 	// Stores reports on what keeps the data. Optional.
 	Stores func(ctx context.Context) []Store
 

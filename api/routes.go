@@ -76,6 +76,10 @@ func (s *server) routes() []route {
 		withFiles(send(post, "/backtest", "Say what rules would have done: when each alert had fired, whom it had paged, which incidents it had caught.", ok, s.backtest)),
 		withFiles(send(post, "/plan", "Say what applying a workspace would change, and what its alerts would have done in the last 30 days.", ok, s.plan)),
 
+		get("/patterns", "Patterns of log lines with how often they came, most frequent first.", s.patterns),
+		get("/patterns/{pattern}", "One pattern with examples and its counts over time.", s.pattern),
+		get("/pattern-shifts", "Patterns that are new, surging or gone in a window, against the time before it.", s.patternShifts),
+
 		get("/silences", "Silences.", s.silences),
 		send(post, "/silences", "Mute notifications for a time.", created, s.addSilence),
 		remove("/silences/{silence}", "End a silence.", s.expireSilence),

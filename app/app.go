@@ -31,6 +31,7 @@ import (
 	"github.com/evenkeel/evenkeel/observe/logs"
 	"github.com/evenkeel/evenkeel/observe/metrics"
 	"github.com/evenkeel/evenkeel/observe/otlp"
+	"github.com/evenkeel/evenkeel/observe/pattern"
 	"github.com/evenkeel/evenkeel/observe/scrape"
 	"github.com/evenkeel/evenkeel/observe/trace"
 	"github.com/evenkeel/evenkeel/respond/alert"
@@ -85,6 +86,7 @@ type App struct {
 	logs      *logs.Store
 	traces    *trace.Store
 	red       *trace.Red
+	patterns  *pattern.Book
 	handler   http.Handler
 
 	parts    []part

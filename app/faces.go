@@ -16,9 +16,10 @@ func (a *App) faces() (map[string]http.Handler, error) {
 		Workspace: a.ws, WorkspaceProblems: a.watcher.Problems, Journal: a.db, Findings: a.findings, Incidents: a.incidents, Changes: a.changes,
 		Runs: a.runs, Reviews: a.reviews, Silences: a.alerts, Accounts: a.accounts, Query: a.engine.Query, Replay: a.replay, URL: a.link, Stores: a.stores,
 		Hygiene: a.hygiene, TakeChanges: a.takeChanges,
-		Budget:  a.budgetReport,
-		Roster:  a.roster,
-		Started: a.started, Logger: a.o.Logger.With("room", "api"), Version: a.o.Version, Closing: a.closing,
+		Budget:   a.budgetReport,
+		Roster:   a.roster,
+		Patterns: a.patterns,
+		Started:  a.started, Logger: a.o.Logger.With("room", "api"), Version: a.o.Version, Closing: a.closing,
 	})
 	if err != nil {
 		return nil, err

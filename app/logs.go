@@ -1,7 +1,10 @@
 package app
 
 import (
+	"context"
 	"net/http"
+	"path/filepath"
+	"time"
 
 	"github.com/evenkeel/evenkeel/api/logsql"
 	"github.com/evenkeel/evenkeel/declare"
@@ -9,6 +12,7 @@ import (
 	"github.com/evenkeel/evenkeel/observe/logs"
 	"github.com/evenkeel/evenkeel/observe/loki"
 	"github.com/evenkeel/evenkeel/observe/otlp"
+	"github.com/evenkeel/evenkeel/observe/pattern"
 )
 
 // openLogs opens the store of log rows.
@@ -22,8 +26,45 @@ func (a *App) openLogs(w *declare.Workspace) (err error) {
 	}
 	a.onClose("logs", a.logs.Close)
 	a.part("observe: logs", a.logs.Run)
+	a.openPatterns()
+	a.logs.SetTap(a.tapLogs)
 	return nil
 }
+
+// tapLogs sees every row that was stored.
+func (a *App) tapLogs(rows logs.Rows) {
+	rows.Each(func(r logs.Row) {
+		a.patterns.Take(r.Service(), r.Severity(), r.Message(), time.Unix(0, r.Time))
+	})
+}
+
+// openPatterns reads the book of patterns, which is kept beside the rows.
+func (a *App) openPatterns() {
+	a.patterns = pattern.NewBook()
+	file := filepath.Join(a.o.Data, "logs", "patterns.json.gz")
+	if err := a.patterns.Load(file); err != nil {
+		a.o.Logger.Warn("patterns begin anew", "err", err)
+		a.patterns = pattern.NewBook()
+	}
+	a.onClose("patterns", func() error { return a.patterns.Save(file) })
+	a.part("observe: patterns", func(ctx context.Context) error {
+		tick := time.NewTicker(savePatterns)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case now := <-tick.C:
+				a.patterns.Sweep(now)
+				if err := a.patterns.Save(file); err != nil {
+					a.o.Logger.Error("patterns would be lost with the process", "err", err)
+				}
+			}
+		}
+	})
+}
+
+const savePatterns = 5 * time.Minute
 
 func logLimits(l declare.Limits) logs.Limits {
 	return logs.Limits{ValueBytes: l.LogValueBytes, Fields: l.LogFields, Streams: l.LogStreams, PerSource: l.LogBytesPerSource, Future: l.Future}
