@@ -57,6 +57,7 @@ func explain(err error) (status int, e Error) {
 		denied   *act.DeniedError
 		conflict *act.ConflictError
 		moved    *respond.TransitionError
+		wrong    *respond.InvalidError
 		large    *http.MaxBytesError
 	)
 	switch {
@@ -70,6 +71,8 @@ func explain(err error) (status int, e Error) {
 		return http.StatusNotFound, Error{Code: "not_found", Message: err.Error()}
 	case errors.As(err, &bad):
 		return http.StatusBadRequest, Error{Code: "invalid", Message: bad.Error(), Field: bad.Field, Got: bad.Got, Want: bad.Want}
+	case errors.As(err, &wrong):
+		return http.StatusBadRequest, Error{Code: "invalid", Message: wrong.Error(), Field: wrong.Field, Got: wrong.Got, Want: wrong.Want}
 	case errors.As(err, &denied):
 		return http.StatusForbidden, Error{Code: "denied", Message: denied.Why}
 	case errors.As(err, &moved):

@@ -174,7 +174,7 @@ func newWorld(t *testing.T) *world {
 	budgets := budget.New(budget.Options{Ranges: engine.Ranges, Query: engine.Query})
 	w.options = Options{
 		Workspace: func() *declare.Workspace { return ws }, WorkspaceProblems: func() (declare.Problems, time.Time) { return nil, at },
-		Journal: w.db, Findings: w.findings, Incidents: w.incidents, Changes: changes, Runs: w.runs, Silences: silences, Accounts: w.accounts,
+		Journal: w.db, Findings: w.findings, Incidents: w.incidents, Desk: w.incidents, Changes: changes, Runs: w.runs, Silences: silences, Accounts: w.accounts,
 		Reviews: reviewbook.New(reviewbook.Options{DB: w.db, Incidents: w.incidents, Findings: w.findings, Runs: w.runs, Changes: changes,
 			Impact: func(context.Context, detect.Finding, time.Time, time.Time) (reviewbook.Impact, error) {
 				return reviewbook.Impact{}, nil

@@ -15,6 +15,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/act"
 	"github.com/evenkeel/evenkeel/observe/pattern"
+	"github.com/evenkeel/evenkeel/respond"
 	"github.com/evenkeel/evenkeel/respond/alert"
 )
 
@@ -135,6 +136,18 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 	do[any](w, alice, "POST", "/incidents/1/review", nil, 200)
 	do[any](w, alice, "PUT", "/incidents/1/review", ReviewText{Publish: true}, 200)
 	do[any](w, alice, "POST", "/incidents/1/review/follow-ups", NewFollowUp{Text: "sleep"}, 201)
+	do[any](w, alice, "PUT", "/incidents/1/severity", Severing{"sev1", "nobody can pay"}, 200)
+	do[any](w, alice, "PUT", "/incidents/1/roles", RoleGiven{"commander", "bob"}, 200)
+	do[any](w, alice, "PUT", "/incidents/1/clock", ClockPoint{"impact", at.Add(-time.Minute), "a customer called"}, 200)
+	do[any](w, alice, "PUT", "/incidents/1/clock", ClockPoint{"impact", at, ""}, 400)
+	do[any](w, alice, "POST", "/incidents/1/tasks", NewTask{"call the bank", "bob"}, 201)
+	do[any](w, alice, "POST", "/incidents/1/tasks/1/done", nil, 200)
+	do[any](w, alice, "POST", "/incidents/1/links", NewLink{Kind: "change", Ref: "c-1"}, 201)
+	if u := do[respond.IncidentUpdate](w, alice, "POST", "/incidents/1/updates", NewUpdate{Phase: "identified", Public: true}, 201); !strings.Contains(u.Text, "checkout") {
+		t.Errorf("no template: %+v", u)
+	}
+	do[any](w, alice, "POST", "/incidents/1/merge", Merging{Into: 1}, 400)
+	do[any](w, alice, "POST", "/incidents/1/split", Splitting{Findings: []int64{1}}, 400)
 	w.now = time.Now()
 	s := do[alert.Silence](w, alice, "POST", "/silences", NewSilence{Matchers: []string{"a=b"}, Comment: "x", Duration: "1h"}, 201)
 	do[any](w, alice, "POST", "/oncall/overrides", NewOverride{Schedule: "shop", Person: "bob", From: w.now, To: w.now.Add(time.Hour)}, 201)
@@ -143,6 +156,7 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 	for _, path := range []string{
 		"/whoami", "/status", "/workspace", "/services", "/services/checkout", "/teams", "/people", "/objectives", "/objectives/checkout-availability", "/objectives/checkout-availability/budget",
 		"/findings", "/findings/1", "/incidents", "/incidents/1", "/incidents/1/timeline", "/incidents/1/suspects", "/incidents/1/notifications", "/incidents/1/review",
+		"/incidents/1/alike", "/incidents/1/tasks", "/incidents/1/links", "/incidents/1/updates", "/incidents/1/updates/template?phase=resolved",
 		"/reviews", "/changes", "/changes/c-1", "/runbooks", "/runbooks/restart", "/runs", "/journal", "/journal/2/causes", "/oncall", "/oncall/shifts", "/oncall/overrides", "/oncall/calendars/schedule/shop", "/oncall/load", "/silences", "/tokens",
 		"/patterns?limit=1", "/patterns/" + patternsUntil(w.now).List("", w.now.Add(-time.Hour), w.now)[0].ID, "/pattern-shifts?service=checkout&quiet=30m",
 	} {

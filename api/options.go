@@ -33,6 +33,7 @@ type Options struct {
 	Journal   journal.Reader
 	Findings  Findings
 	Incidents respond.Incidents
+	Desk      respond.Desk // optional: without it incidents are only moved on
 	Changes   act.Changes
 	Runs      act.Runs
 	Reviews   learn.Reviews

@@ -15,7 +15,7 @@ import (
 // enums are the types that have a closed set of words.
 var enums = map[reflect.Type][]string{
 	reflect.TypeFor[detect.Severity]():      {string(detect.Page), string(detect.Ticket), string(detect.Info)},
-	reflect.TypeFor[respond.Status]():       {string(respond.Open), string(respond.Acknowledged), string(respond.Mitigated), string(respond.Resolved)},
+	reflect.TypeFor[respond.Status]():       {string(respond.Open), string(respond.Acknowledged), string(respond.Mitigated), string(respond.Resolved), string(respond.Merged)},
 	reflect.TypeFor[respond.OverrideKind](): {string(respond.OverrideDuty), string(respond.OverrideSwap), string(respond.OverrideShadow)},
 	reflect.TypeFor[declare.Risk]():         {string(declare.RiskNone), string(declare.RiskLow), string(declare.RiskMedium), string(declare.RiskHigh)},
 	reflect.TypeFor[act.RunStatus](): {

@@ -198,6 +198,16 @@ func (v *visitor) click(selector string) {
 	v.follow("click "+selector, find)
 }
 
+// unfold opens what is folded under a summary with this text.
+func (v *visitor) unfold(label string) {
+	v.t.Helper()
+	find := fmt.Sprintf(labelled, strings.ToLower(label))
+	v.until("what unfolds by "+label, func() bool {
+		open, err := eval[bool](v, `(() => { const s = `+find+`; if (s && !s.parentNode.open) s.click(); return !!s && s.parentNode.open; })()`)
+		return err == nil && open
+	})
+}
+
 func (v *visitor) follow(what, find string) {
 	v.t.Helper()
 	// The mark is gone when another document has come. A click by the page's own hand:

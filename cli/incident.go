@@ -18,7 +18,7 @@ func init() { verbs = append(verbs, newIncident) }
 func newIncident() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "incident", GroupID: "respond", Aliases: []string{"incidents"},
-		Short: "Work on what pages: list, show, acknowledge, assign, note, mitigate, resolve, watch",
+		Short: "Work on what pages: list, show, acknowledge, assign, note, mitigate, resolve, merge, update, watch",
 		Example: `  evenkeel incident list
   evenkeel incident ack 7
   evenkeel incident resolve 7 --note "rolled checkout back to 1.4.2"`,
@@ -30,6 +30,7 @@ func newIncident() *cobra.Command {
 		incidentMove(r, "mitigate", "mitigate", "Say that users are served again"),
 		incidentMove(r, "resolve", "resolve", "Say that the work is done"),
 	)
+	cmd.AddCommand(incidentDesk(r)...)
 	return cmd
 }
 
@@ -60,9 +61,9 @@ func incidentList(r *remote) *cobra.Command {
 }
 
 func incidentTable(items []respond.Incident) *table {
-	t := columns("N", "STATUS", "SEVERITY", "SERVICE", "ASSIGNEE", "DETECTED", "TITLE")
+	t := columns("N", "STATUS", "SEV", "SERVICE", "ASSIGNEE", "DETECTED", "TITLE")
 	for _, i := range items {
-		t.row(fmt.Sprint(i.Number), string(i.Status), string(i.Severity), join(i.Services), string(i.Assignee), ago(i.Clocks.Detected), i.Title)
+		t.row(fmt.Sprint(i.Number), string(i.Status), string(i.Sev), join(i.Services), string(i.Assignee), ago(i.Clocks.Detected), i.Title)
 	}
 	return t
 }
@@ -98,12 +99,26 @@ func printIncident(w io.Writer, i respond.Incident) {
 	s.add("team", string(i.Team))
 	s.add("assignee", string(i.Assignee))
 	s.add("runbook", i.Runbook)
-	s.add("impact", exactly(i.Clocks.Impact))
-	s.add("impact from", i.Clocks.ImpactSource)
-	s.add("detected", exactly(i.Clocks.Detected))
-	s.add("acknowledged", exactly(i.Clocks.Acknowledged))
-	s.add("mitigated", exactly(i.Clocks.Mitigated))
-	s.add("resolved", exactly(i.Clocks.Resolved))
+	s.add("how bad", string(i.Sev))
+	for _, role := range respond.Roles {
+		if who := i.Roles[role]; who != "" {
+			s.add(string(role), string(who))
+		}
+	}
+	if i.MergedInto != 0 {
+		s.add("merged into", fmt.Sprint(i.MergedInto))
+	}
+	for _, p := range respond.Points {
+		text := exactly(*i.Clocks.At(p))
+		source := i.Clocks.Sources[p]
+		if p == respond.PointImpact && source == "" {
+			source = i.Clocks.ImpactSource
+		}
+		if source != "" && !i.Clocks.At(p).IsZero() {
+			text += "  (" + source + ")"
+		}
+		s.add(string(p), text)
+	}
 	s.write(w)
 	if len(i.Suspects) > 0 {
 		fmt.Fprintln(w)

@@ -79,9 +79,9 @@ func (c *Clocks) Say(p Point, source string) {
 	}
 }
 
-// Task is something to do while the incident lasts; what is left over is a follow-up
+// IncidentTask is something to do while the incident lasts; what is left over is a follow-up
 // of its review.
-type Task struct {
+type IncidentTask struct {
 	ID        int64            `json:"id"`
 	Incident  Number           `json:"incident"`
 	Text      string           `json:"text"`
@@ -99,8 +99,8 @@ const (
 	LinkURL    LinkKind = "url"    // a ticket elsewhere, a dashboard, a call
 )
 
-// Link connects an incident with something that matters to it.
-type Link struct {
+// IncidentLink connects an incident with something that matters to it.
+type IncidentLink struct {
 	ID       int64         `json:"id"`
 	Incident Number        `json:"incident"`
 	Kind     LinkKind      `json:"kind"`
@@ -124,8 +124,8 @@ const (
 // Phases are all.
 var Phases = []Phase{Investigating, Identified, Monitoring, Over}
 
-// Update is one status update. Only what is Public stands on status pages.
-type Update struct {
+// IncidentUpdate is one status update. Only what is Public stands on status pages.
+type IncidentUpdate struct {
 	ID       int64         `json:"id"`
 	Incident Number        `json:"incident"`
 	Phase    Phase         `json:"phase"`
@@ -163,13 +163,13 @@ type Desk interface {
 	Split(ctx context.Context, now time.Time, actor journal.Actor, n Number, findings []int64, why string) (Incident, error)
 	Alike(ctx context.Context, n Number) ([]Likeness, error)
 
-	Tasks(ctx context.Context, n Number) ([]Task, error)
-	AddTask(ctx context.Context, now time.Time, actor journal.Actor, n Number, text string, owner declare.PersonID) (Task, error)
-	FinishTask(ctx context.Context, now time.Time, actor journal.Actor, n Number, id int64) (Task, error)
-	Links(ctx context.Context, n Number) ([]Link, error)
-	AddLink(ctx context.Context, now time.Time, actor journal.Actor, n Number, kind LinkKind, ref, note string) (Link, error)
-	Updates(ctx context.Context, n Number) ([]Update, error)
-	AddUpdate(ctx context.Context, now time.Time, actor journal.Actor, n Number, phase Phase, text string, public bool) (Update, error)
+	Tasks(ctx context.Context, n Number) ([]IncidentTask, error)
+	AddTask(ctx context.Context, now time.Time, actor journal.Actor, n Number, text string, owner declare.PersonID) (IncidentTask, error)
+	FinishTask(ctx context.Context, now time.Time, actor journal.Actor, n Number, id int64) (IncidentTask, error)
+	Links(ctx context.Context, n Number) ([]IncidentLink, error)
+	AddLink(ctx context.Context, now time.Time, actor journal.Actor, n Number, kind LinkKind, ref, note string) (IncidentLink, error)
+	Updates(ctx context.Context, n Number) ([]IncidentUpdate, error)
+	AddUpdate(ctx context.Context, now time.Time, actor journal.Actor, n Number, phase Phase, text string, public bool) (IncidentUpdate, error)
 	// Template is a first wording of an update.
 	Template(ctx context.Context, now time.Time, n Number, phase Phase) (string, error)
 }

@@ -43,6 +43,7 @@ func explainError(err error) (status int, heading, message, hint string) {
 		denied   *act.DeniedError
 		conflict *act.ConflictError
 		moved    *respond.TransitionError
+		wrong    *respond.InvalidError
 	)
 	switch {
 	case errors.Is(err, context.Canceled):
@@ -55,6 +56,8 @@ func explainError(err error) (status int, heading, message, hint string) {
 		return http.StatusConflict, "Not possible now", moved.Error() + ".", "Somebody else may have been faster. Go back and look at the present state."
 	case errors.As(err, &conflict):
 		return http.StatusConflict, "Not possible now", conflict.Why, "Somebody else may have been faster. Go back and look at the present state."
+	case errors.As(err, &wrong):
+		return http.StatusBadRequest, "Not understood", wrong.Error(), "Go back, change it and send it again."
 	case errors.As(err, &invalid):
 		return http.StatusBadRequest, "Not understood", invalid.Error(), "Go back, change it and send it again."
 	}

@@ -56,6 +56,7 @@ type estate struct {
 	sessions  map[string]declare.PersonID
 	values    func(expr string, series string, labels map[string]string, at time.Time) float64
 	logs      strings.Builder
+	desk      []string // what was asked of it
 }
 
 const password = "correct horse battery"
@@ -99,7 +100,7 @@ func (e *estate) options() Options {
 	return Options{
 		Workspace:         func() *declare.Workspace { return roster.Over(e.ws) },
 		WorkspaceProblems: func() (declare.Problems, time.Time) { return e.problems, night.Add(-4 * time.Minute) },
-		Journal:           e.db, Findings: findingBook{e}, Incidents: incidentBook{e}, Changes: changeBook{e}, Runs: runBook{e},
+		Journal:           e.db, Findings: findingBook{e}, Incidents: incidentBook{e}, Desk: deskBook{e}, Changes: changeBook{e}, Runs: runBook{e},
 		Reviews: reviewBook{e}, Silences: silenceBook{e}, Accounts: accountBook{e}, Roster: roster,
 		Query: func(ctx context.Context, expr string, at time.Time) ([]Series, error) {
 			return e.query(expr, at, at, time.Second)

@@ -58,6 +58,8 @@ type incidentView struct {
 	Note          string          // as typed
 	Review        bool
 	OnCall        []declare.PersonID
+	Desk          deskView
+	Asked         bool // for an update's wording
 }
 
 // clockPoint is one of the five, with how long it took from the one before.
@@ -126,6 +128,10 @@ func (s *site) showIncident(w http.ResponseWriter, r *http.Request, me act.Ident
 	}
 	_, err = s.Reviews.Get(ctx, int64(n))
 	v.Review = err == nil
+	if v.Desk, err = s.desk(ctx, r, i, now); err != nil {
+		return err
+	}
+	v.Asked = r.URL.Query().Has("phase")
 	s.render(w, status, "incident", v)
 	return nil
 }
@@ -179,8 +185,9 @@ func (s *site) incidentObjectives(r *http.Request, v *incidentView, i respond.In
 
 func clockPoints(c respond.Clocks) []clockPoint {
 	points := []clockPoint{
-		{Name: "Impact", At: c.Impact, Source: c.ImpactSource}, {Name: "Detected", At: c.Detected},
-		{Name: "Acknowledged", At: c.Acknowledged}, {Name: "Mitigated", At: c.Mitigated}, {Name: "Resolved", At: c.Resolved},
+		{Name: "Impact", At: c.Impact, Source: c.ImpactSource}, {Name: "Detected", At: c.Detected, Source: c.Sources[respond.PointDetected]},
+		{Name: "Acknowledged", At: c.Acknowledged, Source: c.Sources[respond.PointAcknowledged]}, {Name: "Mitigated", At: c.Mitigated, Source: c.Sources[respond.PointMitigated]},
+		{Name: "Resolved", At: c.Resolved, Source: c.Sources[respond.PointResolved]},
 	}
 	for i := 1; i < len(points); i++ {
 		points[i].After = span(c.Impact, points[i].At)

@@ -220,6 +220,8 @@ func (s *site) show(w http.ResponseWriter, name string, view any) error {
 // carries: a text in the URL would let anybody put words into our mouth.
 var acts = map[string]string{
 	"acknowledge": "Acknowledged. The escalation stops here.", "mitigate": "Marked as mitigated.", "resolve": "Resolved. A review can be drafted now.",
+	"severity": "Severity set.", "role": "Role given.", "clock": "Clock corrected.", "merged": "Merged: this is the one that stays.", "split": "Split off: this is the new one.",
+	"task": "Task added.", "task-done": "Task done.", "linked": "Linked.", "told": "Told.",
 	"assigned": "Assigned.", "noted": "Note added to the timeline.",
 	"silenced": "Silence added.", "expired": "Silence ended.",
 	"started": "Run started.", "approved": "Approved: the step runs.", "refused": "Refused: the step will not run.",

@@ -39,8 +39,10 @@ func New(opts Options) (http.Handler, error) {
 	mux := http.NewServeMux()
 	mux.Handle("GET /static/", p.static)
 	s.open(mux)
-	for pattern, h := range s.routes() {
-		mux.Handle(pattern, s.signedIn(h))
+	for _, some := range []map[string]handler{s.routes(), s.deskRoutes()} {
+		for pattern, h := range some {
+			mux.Handle(pattern, s.signedIn(h))
+		}
 	}
 	mux.Handle("/", s.signedIn(func(http.ResponseWriter, *http.Request, act.Identity) error { return act.ErrNotFound }))
 

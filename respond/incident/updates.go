@@ -13,14 +13,14 @@ import (
 )
 
 // Updates implements respond.Desk, oldest first.
-func (b *Book) Updates(ctx context.Context, n respond.Number) ([]respond.Update, error) {
+func (b *Book) Updates(ctx context.Context, n respond.Number) ([]respond.IncidentUpdate, error) {
 	if _, err := b.Get(ctx, n); err != nil {
 		return nil, err
 	}
 	return updates(ctx, b.o.DB.Read(), `incident = ? ORDER BY id`, n)
 }
 
-func updates(ctx context.Context, q querier, cond string, args ...any) (out []respond.Update, err error) {
+func updates(ctx context.Context, q querier, cond string, args ...any) (out []respond.IncidentUpdate, err error) {
 	//nolint:gosec // cond is ours
 	rows, err := q.QueryContext(ctx, `SELECT id, incident, phase, text, public, actor, at_ms FROM incident_updates WHERE `+cond, args...)
 	if err != nil {
@@ -28,7 +28,7 @@ func updates(ctx context.Context, q querier, cond string, args ...any) (out []re
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var u respond.Update
+		var u respond.IncidentUpdate
 		var at int64
 		if err := rows.Scan(&u.ID, &u.Incident, &u.Phase, &u.Text, &u.Public, &u.By, &at); err != nil {
 			return nil, fmt.Errorf("cannot list updates: %w", err)
@@ -41,18 +41,18 @@ func updates(ctx context.Context, q querier, cond string, args ...any) (out []re
 
 // AddUpdate implements respond.Desk. An incident whose cause is still open may be told
 // to be resolved: what users see is not what we still clean up.
-func (b *Book) AddUpdate(ctx context.Context, now time.Time, actor journal.Actor, n respond.Number, phase respond.Phase, text string, public bool) (respond.Update, error) {
+func (b *Book) AddUpdate(ctx context.Context, now time.Time, actor journal.Actor, n respond.Number, phase respond.Phase, text string, public bool) (respond.IncidentUpdate, error) {
 	if !slices.Contains(respond.Phases, phase) {
-		return respond.Update{}, &respond.InvalidError{Field: "phase", Got: string(phase), Want: "investigating, identified, monitoring or resolved"}
+		return respond.IncidentUpdate{}, &respond.InvalidError{Field: "phase", Got: string(phase), Want: "investigating, identified, monitoring or resolved"}
 	}
 	text = strings.TrimSpace(strings.ReplaceAll(text, "\r\n", "\n"))
 	if text == "" || strings.ContainsRune(text, 0) {
-		return respond.Update{}, &respond.InvalidError{Field: "text", Got: cut(text), Want: "a text"}
+		return respond.IncidentUpdate{}, &respond.InvalidError{Field: "text", Got: cut(text), Want: "a text"}
 	}
 	if err := checkText(text); err != nil {
-		return respond.Update{}, err
+		return respond.IncidentUpdate{}, err
 	}
-	u := respond.Update{Incident: n, Phase: phase, Text: text, Public: public, By: actor, At: now.UTC().Truncate(time.Millisecond)}
+	u := respond.IncidentUpdate{Incident: n, Phase: phase, Text: text, Public: public, By: actor, At: now.UTC().Truncate(time.Millisecond)}
 	_, err := b.change(ctx, n, func(tx *state.Tx, i *respond.Incident) error {
 		if i.Status == respond.Merged {
 			return &respond.TransitionError{From: i.Status, Event: "update"}

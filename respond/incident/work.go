@@ -131,21 +131,21 @@ func formatted(t time.Time) string {
 }
 
 // Tasks implements respond.Desk.
-func (b *Book) Tasks(ctx context.Context, n respond.Number) ([]respond.Task, error) {
+func (b *Book) Tasks(ctx context.Context, n respond.Number) ([]respond.IncidentTask, error) {
 	if _, err := b.Get(ctx, n); err != nil {
 		return nil, err
 	}
 	return tasks(ctx, b.o.DB.Read(), `incident = ? ORDER BY id`, n)
 }
 
-func tasks(ctx context.Context, q querier, cond string, args ...any) (out []respond.Task, err error) {
+func tasks(ctx context.Context, q querier, cond string, args ...any) (out []respond.IncidentTask, err error) {
 	rows, err := q.QueryContext(ctx, `SELECT id, incident, text, owner, created_ms, done_ms FROM incident_tasks WHERE `+cond, args...)
 	if err != nil {
 		return nil, fmt.Errorf("cannot list tasks: %w", err)
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var t respond.Task
+		var t respond.IncidentTask
 		var created, done int64
 		if err := rows.Scan(&t.ID, &t.Incident, &t.Text, &t.Owner, &created, &done); err != nil {
 			return nil, fmt.Errorf("cannot list tasks: %w", err)
@@ -191,15 +191,15 @@ func room(ctx context.Context, tx *state.Tx, table string, n respond.Number) err
 }
 
 // AddTask implements respond.Desk.
-func (b *Book) AddTask(ctx context.Context, now time.Time, actor journal.Actor, n respond.Number, text string, owner declare.PersonID) (respond.Task, error) {
+func (b *Book) AddTask(ctx context.Context, now time.Time, actor journal.Actor, n respond.Number, text string, owner declare.PersonID) (respond.IncidentTask, error) {
 	text, err := line("text", text, maxTask)
 	if err != nil {
-		return respond.Task{}, err
+		return respond.IncidentTask{}, err
 	}
 	if owner != "" && !b.o.Known(owner) {
-		return respond.Task{}, &respond.InvalidError{Field: "owner", Got: string(owner), Want: "a person of the catalogue"}
+		return respond.IncidentTask{}, &respond.InvalidError{Field: "owner", Got: string(owner), Want: "a person of the catalogue"}
 	}
-	t := respond.Task{Incident: n, Text: text, Owner: owner, CreatedAt: now.UTC()}
+	t := respond.IncidentTask{Incident: n, Text: text, Owner: owner, CreatedAt: now.UTC()}
 	_, err = b.change(ctx, n, func(tx *state.Tx, i *respond.Incident) error {
 		if i.Status == respond.Merged {
 			return &respond.TransitionError{From: i.Status, Event: "add a task to"}
@@ -225,7 +225,7 @@ func (b *Book) AddTask(ctx context.Context, now time.Time, actor journal.Actor, 
 }
 
 // FinishTask implements respond.Desk. One that is done stays as it is.
-func (b *Book) FinishTask(ctx context.Context, now time.Time, actor journal.Actor, n respond.Number, id int64) (t respond.Task, err error) {
+func (b *Book) FinishTask(ctx context.Context, now time.Time, actor journal.Actor, n respond.Number, id int64) (t respond.IncidentTask, err error) {
 	_, err = b.change(ctx, n, func(tx *state.Tx, i *respond.Incident) error {
 		found, err := tasks(ctx, tx, `incident = ? AND id = ?`, n, id)
 		if err != nil {
@@ -248,7 +248,7 @@ func (b *Book) FinishTask(ctx context.Context, now time.Time, actor journal.Acto
 }
 
 // Links implements respond.Desk.
-func (b *Book) Links(ctx context.Context, n respond.Number) (out []respond.Link, err error) {
+func (b *Book) Links(ctx context.Context, n respond.Number) (out []respond.IncidentLink, err error) {
 	if _, err := b.Get(ctx, n); err != nil {
 		return nil, err
 	}
@@ -258,7 +258,7 @@ func (b *Book) Links(ctx context.Context, n respond.Number) (out []respond.Link,
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var l respond.Link
+		var l respond.IncidentLink
 		var at int64
 		if err := rows.Scan(&l.ID, &l.Incident, &l.Kind, &l.Ref, &l.Note, &l.By, &at); err != nil {
 			return nil, fmt.Errorf("cannot list links: %w", err)
@@ -270,17 +270,17 @@ func (b *Book) Links(ctx context.Context, n respond.Number) (out []respond.Link,
 }
 
 // AddLink implements respond.Desk. The same link again is the same link.
-func (b *Book) AddLink(ctx context.Context, now time.Time, actor journal.Actor, n respond.Number, kind respond.LinkKind, ref, note string) (respond.Link, error) {
+func (b *Book) AddLink(ctx context.Context, now time.Time, actor journal.Actor, n respond.Number, kind respond.LinkKind, ref, note string) (respond.IncidentLink, error) {
 	ref, err := line("ref", ref, 2000)
 	if err != nil {
-		return respond.Link{}, err
+		return respond.IncidentLink{}, err
 	}
 	if note = strings.TrimSpace(note); note != "" {
 		if note, err = line("note", note, maxTask); err != nil {
-			return respond.Link{}, err
+			return respond.IncidentLink{}, err
 		}
 	}
-	l := respond.Link{Incident: n, Kind: kind, Ref: ref, Note: note, By: actor, At: now.UTC()}
+	l := respond.IncidentLink{Incident: n, Kind: kind, Ref: ref, Note: note, By: actor, At: now.UTC()}
 	_, err = b.change(ctx, n, func(tx *state.Tx, i *respond.Incident) error {
 		var refs []journal.Ref
 		switch kind {
