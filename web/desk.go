@@ -46,7 +46,7 @@ func (s *site) deskRoutes() map[string]handler {
 		"POST /incidents/{n}/split":           s.split,
 		"POST /incidents/{n}/tasks":           s.addTask,
 		"POST /incidents/{n}/tasks/{id}/done": s.finishTask,
-		"POST /incidents/{n}/links":           s.addLink,
+		"POST /incidents/{n}/links":           s.linkIncident,
 		"POST /incidents/{n}/updates":         s.addUpdate,
 	}
 }
@@ -249,7 +249,7 @@ func (s *site) finishTask(w http.ResponseWriter, r *http.Request, me act.Identit
 	})
 }
 
-func (s *site) addLink(w http.ResponseWriter, r *http.Request, me act.Identity) error {
+func (s *site) linkIncident(w http.ResponseWriter, r *http.Request, me act.Identity) error {
 	return s.deskAct(w, r, me, "linked", func(d respond.Desk, n respond.Number) error {
 		ref, kind := strings.TrimSpace(r.PostFormValue("ref")), respond.LinkChange
 		if strings.Contains(ref, "://") {
