@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/evenkeel/evenkeel/act"
@@ -131,6 +132,9 @@ func (s *site) objective(w http.ResponseWriter, r *http.Request, me act.Identity
 			c.trim()
 		}
 	}
+	for i, line := range v.Ratio.Series {
+		v.Ratio.Series[i].Label = strings.TrimSuffix(strings.TrimPrefix(line.Label, `{sloth_window="`), `"}`)
+	}
 	if len(v.BurnRate.Series) == 1 {
 		v.BurnRate.Series[0].Label = v.BurnRate.Title
 	}
@@ -160,18 +164,21 @@ func (s *site) budgetOf(ctx context.Context, o *declare.Objective, now time.Time
 // forecastChart is the budget that is left: as it was over the period, and as it will be
 // if what was seen lately goes on.
 func (s *site) forecastChart(ctx context.Context, st objectiveState, r *budget.Report, now time.Time) *Chart {
-	from, to := r.From, now.Add(now.Sub(r.From)/3) // a third ahead, to leave the past its room
-	if !r.End.IsZero() {
+	from, began := s.began(ctx, st, r.From, now)
+	to := now.Add(now.Sub(from) / 3) // a third ahead, to leave the past its room
+	if !r.End.IsZero() && !began {
 		to = r.End
 	}
 	f := r.Forecast
-	if f != nil && f.Expected.At.After(now) && f.Expected.At.Before(to) {
-		to = f.Expected.At.Add(f.Expected.At.Sub(now) / 2)
-		if f.Latest.At.After(to) {
-			to = f.Latest.At
+	if f != nil && f.Expected.At.After(now) {
+		if end := f.Expected.At.Add(f.Expected.At.Sub(now) / 2); began || end.Before(to) {
+			to = end
+		}
+		if late := f.Latest.At; late.After(to) && late.Sub(now) < 2*to.Sub(now) {
+			to = late
 		}
 	}
-	if least := now.Add(now.Sub(from) / 8); to.Before(least) {
+	if least := now.Add(now.Sub(from) / 4); to.Before(least) {
 		to = least
 	}
 	step := stepFor(to.Sub(from), time.Second)
@@ -201,6 +208,7 @@ func (s *site) forecastChart(ctx context.Context, st objectiveState, r *budget.R
 				share := float64(t.Sub(now)) / float64(end.Sub(now))
 				points = append(points, Point{t, st.Remaining + share*(last-st.Remaining)})
 			}
+			points = append(points, Point{end, last})
 			past, names = append(past, Series{Points: points}), append(names, name)
 		}
 		if f.Sure {
@@ -230,6 +238,23 @@ func (s *site) forecastChart(ctx context.Context, st objectiveState, r *budget.R
 	return c
 }
 
+// began is when the first value of what is left was written, where that is well after
+// the period's beginning: a chart of a new server is not empty for the most part.
+func (s *site) began(ctx context.Context, st objectiveState, from, now time.Time) (time.Time, bool) {
+	step := stepFor(now.Sub(from), time.Second)
+	series, err := s.QueryRange(ctx, st.RemainingExpr(), from, now, step)
+	if err != nil || len(series) == 0 {
+		return from, false
+	}
+	first := now
+	for _, one := range series {
+		if len(one.Points) > 0 && one.Points[0].At.Before(first) {
+			first = one.Points[0].At
+		}
+	}
+	return first, first.Sub(from) > now.Sub(from)/4
+}
+
 // outlook says when the budget runs out, sentence by sentence.
 func outlook(r *budget.Report, now time.Time) []string {
 	f := r.Forecast
@@ -238,7 +263,7 @@ func outlook(r *budget.Report, now time.Time) []string {
 	}
 	when := func(o budget.Outlook) string {
 		if o.At.IsZero() {
-			return "not before " + f.Horizon.UTC().Format("2006-01-02 15:04")
+			return "not within " + duration(f.Horizon.Sub(now))
 		}
 		return "in " + duration(o.At.Sub(now))
 	}
@@ -252,7 +277,7 @@ func outlook(r *budget.Report, now time.Time) []string {
 	case f.Earliest.At.IsZero():
 		out = append(out, fmt.Sprintf("Nine times of ten it burns at %s to %s: it lasts.", burnTimes(f.Low), burnTimes(f.High)))
 	default:
-		out = append(out, fmt.Sprintf("Nine times of ten: between %s and %s.", when(f.Earliest), when(f.Latest)))
+		out = append(out, fmt.Sprintf("Nine times of ten: %s at the earliest, and %s at the latest.", when(f.Earliest), when(f.Latest)))
 	}
 	return out
 }

@@ -82,7 +82,7 @@ func TestObjectivePage(t *testing.T) {
 		}
 	}
 	f("/objectives", "checkout-availability", "payments-availability")
-	f("/objectives/checkout-availability", "runs out in 9h", "between in 7h and in 13h", "page: it holds", `href="/incidents/7"`, `href="/changes/c-142"`, "unattributed", `data-chart="budget"`, "earliest", "latest", "events")
+	f("/objectives/checkout-availability", "runs out in 9h", "in 7h at the earliest, and in 13h at the latest", "page: it holds", `href="/incidents/7"`, `href="/changes/c-142"`, "unattributed", `data-chart="budget"`, "earliest", "latest", "events")
 	if res := get(t, h, e, "alice", "/objectives/nowhere"); res.StatusCode != http.StatusNotFound {
 		t.Errorf("an unknown objective: %s", res.Status)
 	}

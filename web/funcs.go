@@ -30,6 +30,7 @@ var functions = template.FuncMap{
 	"prom":     promDuration,
 	"num":      number,
 	"pct":      percent,
+	"count":    count,
 	"times":    burnTimes,
 	"query":    queryURL,
 	"queryAt":  queryAtURL,
@@ -162,6 +163,18 @@ func number(v float64) string {
 		return strconv.FormatFloat(v, 'f', 2, 64)
 	}
 	return strconv.FormatFloat(v, 'g', 3, 64)
+}
+
+// count is a number of things, in whole ones, a thousand apart.
+func count(v float64) string {
+	if math.IsNaN(v) || math.Abs(v) >= 1e15 {
+		return number(v)
+	}
+	text := strconv.FormatFloat(math.Round(v), 'f', 0, 64)
+	for i := len(text) - 3; i > 0 && text[i-1] != '-'; i -= 3 {
+		text = text[:i] + "\u202f" + text[i:]
+	}
+	return text
 }
 
 // percent is a share in [0,1] as per cent, with more digits near to one.

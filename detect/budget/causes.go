@@ -136,7 +136,9 @@ func Attribute(l Ledger, causes []Cause, by By, stretches []Stretch, bad []float
 		out.Shares[i].Spent *= scale
 		rest.Spent -= out.Shares[i].Spent
 	}
-	rest.Spent = max(rest.Spent, 0)
+	if rest.Spent < 1e-9*spent { // what is left of additions
+		rest.Spent = 0
+	}
 	slices.SortStableFunc(out.Shares, func(a, b Share) int { return cmp.Compare(b.Spent, a.Spent) })
 	out.Shares = append(out.Shares, rest)
 	return out

@@ -27,8 +27,8 @@ type Report struct {
 	All       float64               `json:"all"`
 	Spent     *float64              `json:"spent" doc:"Share of the budget that is spent; null without data."`
 	Burns     []Burn                `json:"burns"`
-	Forecast  *Forecast             `json:"forecast" doc:"From the first long window that burns above 1 with its short one, otherwise from the longest; null without data."`
-	Forecasts []Forecast            `json:"forecasts" doc:"From each long window, shortest first."`
+	Forecast  *Forecast             `json:"forecast" doc:"From the shortest window that is seen well enough, while it burns above 1; otherwise from the longest. Null without data."`
+	Forecasts []Forecast            `json:"forecasts" doc:"From each window, shortest first."`
 	Causes    []Breakdown           `json:"causes"`
 	Past      []Slot                `json:"-"` // for a picture
 }
@@ -42,7 +42,6 @@ type Burn struct {
 	Factor   float64  `json:"factor,omitempty" doc:"Of that condition."`
 	Short    string   `json:"short,omitempty" doc:"Its short window."`
 	Holds    bool     `json:"holds" doc:"Both windows are above the factor."`
-	Lasting  bool     `json:"-"` // it is a long window, and burns too fast over it and over its short one
 }
 
 // Change is one that may have had an impact.
@@ -249,11 +248,7 @@ func (b *Book) burns(ctx context.Context, r *Report, o *declare.Objective, spaci
 			burn.Rate = &v
 		}
 		for _, c := range conditions {
-			if c.Long != w {
-				continue
-			}
-			burn.Lasting = burn.Lasting || rates[c.Long] > 1 && rates[c.Short] > 1
-			if burn.Severity == "" && o.PartOf == "" {
+			if c.Long == w && burn.Severity == "" && o.PartOf == "" {
 				burn.Severity, burn.Factor, burn.Short = c.Severity, c.Factor, model.Duration(c.Short).String()
 				burn.Holds = rates[c.Long] > c.Factor && rates[c.Short] > c.Factor
 			}
@@ -263,26 +258,18 @@ func (b *Book) burns(ctx context.Context, r *Report, o *declare.Objective, spaci
 	return nil
 }
 
-// forecasts carries on what each long window has seen.
+// forecasts carries on what each window has seen. The report's own is from the shortest
+// one that is seen well enough, while it burns too fast over it and still does now;
+// otherwise from the longest: what goes on now is told at once, and a quiet hour does
+// not make a bad week good.
 func (b *Book) forecasts(ctx context.Context, r *Report, o *declare.Objective, spacing, shortest time.Duration, now time.Time) error {
-	var longs []time.Duration
-	fastest := time.Duration(0)
-	for _, c := range objective.Burns(o, spacing) {
-		longs = append(longs, c.Long)
-	}
-	slices.Sort(longs)
-	longs = slices.Compact(longs)
-	for _, burn := range r.Burns {
-		if burn.Lasting && fastest == 0 {
-			fastest = time.Duration(burn.Seconds * float64(time.Second))
-		}
-	}
-	if fastest == 0 {
-		fastest = longs[len(longs)-1]
-	}
-	for _, w := range longs {
+	windows := objective.Windows(o, spacing)
+	for _, w := range windows {
 		slot := max((w / recentSlots).Truncate(time.Second), shortest)
 		n := int(w / slot)
+		if n < 1 {
+			continue
+		}
 		recent, err := b.slots(ctx, o, slot, now.Add(-time.Duration(n-1)*slot), now)
 		if err != nil {
 			return err
@@ -294,13 +281,16 @@ func (b *Book) forecasts(ctx context.Context, r *Report, o *declare.Objective, s
 			f.Expected, f.Earliest, f.Latest = at, at, at
 		}
 		r.Forecasts = append(r.Forecasts, f)
-		if w == fastest {
-			r.Forecast = &r.Forecasts[len(r.Forecasts)-1]
+	}
+	if len(r.Forecasts) == 0 {
+		return nil
+	}
+	f := r.Forecasts[len(r.Forecasts)-1]
+	if r.Forecasts[0].Rate > 1 {
+		if i := slices.IndexFunc(r.Forecasts, func(f Forecast) bool { return f.Sure && f.Rate > 1 }); i >= 0 {
+			f = r.Forecasts[i]
 		}
 	}
-	if r.Forecast != nil { // the slice has grown under it
-		f := *r.Forecast
-		r.Forecast = &f
-	}
+	r.Forecast = &f
 	return nil
 }

@@ -176,7 +176,10 @@ func TestForecastOfAReport(t *testing.T) {
 	if err := b.forecasts(t.Context(), r, availability, 30*time.Second, 2*time.Minute, early); err != nil {
 		t.Fatal(err)
 	}
-	f := r.Forecasts[0]
+	f := *r.Forecast
+	if f.Window == r.Forecasts[len(r.Forecasts)-1].Window {
+		t.Errorf("it burns now, and is told from %s", f.Window)
+	}
 	near(t, "the rate of the shortest window", f.Rate, 5, 0.05)
 	// 7200 are bad of 792000 in 22 h, which nothing leaves yet. 1800 of 36000 come each
 	// hour: 7200 + 1800 x = 0.01 (792000 + 36000 x).
