@@ -29,6 +29,9 @@ func (a *App) replay(ctx context.Context, o backtest.Options) (*backtest.Result,
 	if oldest == math.MaxInt64 {
 		return nil, errors.New("there is no sample yet")
 	}
+	if o.Workspace != nil && o.Workspace != a.ws() { // one that was sent: today's rota has what people changed
+		o.Workspace = a.roster.Over(o.Workspace)
+	}
 	o.History, o.Oldest, o.Data = a.metrics, time.UnixMilli(oldest), "the samples of this server"
 	if o.From.IsZero() {
 		o.From = o.To.Add(-month)

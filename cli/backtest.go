@@ -10,11 +10,14 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -138,6 +141,7 @@ func (b *backtesting) ask(cmd *cobra.Command) (*backtest.Result, []byte, error) 
 		return nil, nil, err
 	}
 	c.wait = max(c.wait, replayPatience)
+	defer waiting(cmd.ErrOrStderr(), "the server replays")()
 	var result backtest.Result
 	raw, err := c.do(cmd.Context(), "replay", post, "/backtest", nil, in, &result)
 	return &result, raw, err
@@ -196,29 +200,89 @@ func (b *backtesting) here(cmd *cobra.Command) (*backtest.Result, error) {
 	}
 	defer h.Close()
 	o.History, o.Oldest, o.Data = h, h.Oldest, h.What
-	if o.From, o.To, err = b.times(h, now); err != nil {
+	if o.From, o.To, err = b.times(ctx, h, now); err != nil {
 		return nil, err
 	}
-	if b.incidents != "" {
+	switch {
+	case b.incidents != "":
 		if o.Incidents, err = readIncidents(b.incidents); err != nil {
 			return nil, err
 		}
-	}
-	if talk := cmd.ErrOrStderr(); terminal(talk) {
-		o.Progress = func(done, total int) {
-			const width = 30
-			full := width * done / max(total, 1)
-			fmt.Fprintf(talk, "\rreplaying [%s%s] %d of %d rules", strings.Repeat("=", full), strings.Repeat(" ", width-full), done, total)
-			if done == total {
-				fmt.Fprint(talk, "\r\x1b[K")
-			}
+	case b.data == "":
+		if o.Incidents, err = b.onRecord(cmd, o.From); err != nil {
+			return nil, err
 		}
 	}
+	o.Progress = ruleBar(cmd.ErrOrStderr(), "replaying")
 	r, err := backtest.Run(ctx, o)
 	if err != nil {
 		return nil, fmt.Errorf("cannot replay: %w", err)
 	}
 	return r, nil
+}
+
+// ruleBar is a bar on a terminal; nil in a pipe.
+func ruleBar(talk io.Writer, what string) func(done, total int) {
+	if !terminal(talk) {
+		return nil
+	}
+	return func(done, total int) {
+		const width = 30
+		full := width * done / max(total, 1)
+		fmt.Fprintf(talk, "\r%s [%s%s] %d of %d rules", what, strings.Repeat("=", full), strings.Repeat(" ", width-full), done, total)
+		if done == total {
+			fmt.Fprint(talk, "\r\x1b[K")
+		}
+	}
+}
+
+// waiting says on a terminal how long somebody else has been at work, until what it
+// returns is called.
+func waiting(talk io.Writer, what string) (done func()) {
+	if !terminal(talk) {
+		return func() {}
+	}
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		begin, tick := time.Now(), time.NewTicker(time.Second)
+		defer tick.Stop()
+		for {
+			select {
+			case <-stop:
+				fmt.Fprint(talk, "\r\x1b[K")
+				return
+			case at := <-tick.C:
+				fmt.Fprintf(talk, "\r%s: %s", what, backtest.Length(at.Sub(begin).Seconds()))
+			}
+		}
+	}()
+	return sync.OnceFunc(func() { close(stop); <-stopped })
+}
+
+// onRecord asks the server for its incidents since a time.
+func (b *backtesting) onRecord(cmd *cobra.Command, since time.Time) ([]backtest.Incident, error) {
+	c, err := b.r.client(cmd)
+	if err != nil {
+		return nil, err
+	}
+	var out []backtest.Incident
+	const many = 500
+	for offset := 0; ; offset += many {
+		q := url.Values{"limit": {strconv.Itoa(many)}, "offset": {strconv.Itoa(offset)}}
+		raw, err := c.do(cmd.Context(), "list incidents", http.MethodGet, "/incidents", q, nil, nil)
+		if err != nil {
+			return nil, err
+		}
+		list, err := parseIncidents("the server", raw)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, list...)
+		if len(list) < many || list[len(list)-1].Detected.Before(since.Add(-30*24*time.Hour)) {
+			return out, nil
+		}
+	}
 }
 
 // declared finds the rules of both sides.
@@ -311,7 +375,7 @@ func (b *bearer) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // times are the beginning and the end.
-func (b *backtesting) times(h *history.History, now time.Time) (from, to time.Time, err error) {
+func (b *backtesting) times(ctx context.Context, h *history.History, now time.Time) (from, to time.Time, err error) {
 	from, to = b.from.t, b.to.t
 	if to.IsZero() {
 		to = now
@@ -320,9 +384,8 @@ func (b *backtesting) times(h *history.History, now time.Time) (from, to time.Ti
 		}
 	}
 	if from.IsZero() {
-		from = to.Add(-30 * 24 * time.Hour)
-		if from.Before(h.Oldest) {
-			from = h.Oldest
+		if from, err = h.First(ctx, to.Add(-30*24*time.Hour), to); err != nil {
+			return from, to, fmt.Errorf("cannot find where the samples begin: %w", err)
 		}
 	}
 	if !from.Before(to) {
@@ -337,6 +400,10 @@ func readIncidents(name string) ([]backtest.Incident, error) {
 	if err != nil {
 		return nil, fmt.Errorf("cannot read incidents: %w", err)
 	}
+	return parseIncidents(name, data)
+}
+
+func parseIncidents(name string, data []byte) (out []backtest.Incident, err error) {
 	type entry struct {
 		respond.Incident
 		False bool `json:"false"`
@@ -353,7 +420,6 @@ func readIncidents(name string) ([]backtest.Incident, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: expected the JSON that \"evenkeel incident list -o json\" prints: %w", name, err)
 	}
-	var out []backtest.Incident
 	for i, e := range list {
 		if e.Clocks.Detected.IsZero() {
 			return nil, fmt.Errorf("%s: incident %d: clocks.detected: expected a time", name, i)
@@ -527,9 +593,9 @@ func pageTable(w io.Writer, r *backtest.Result) {
 		return
 	}
 	fmt.Fprintln(w)
-	t := columns("PAGE AT", "PERSON", "TEAM", "RECEIVER", "ALERTS", "WHY")
+	t := columns("PAGE AT", "PERSON", "TEAM", "RECEIVER", "SERVICE", "ALERTS", "WHY")
 	for _, p := range list {
-		t.row(p.Hour(), p.Who(), string(p.Team), p.Receiver, strings.Join(p.Alerts, " "), p.Reason())
+		t.row(p.Hour(), p.Who(), string(p.Team), p.Receiver, string(p.Service), strings.Join(p.Alerts, " "), p.Reason())
 	}
 	t.write(w)
 	if more > 0 {
@@ -619,8 +685,11 @@ a rule cannot be evaluated, 2 it could not be done.`,
 				return err
 			}
 			c.wait = max(c.wait, replayPatience)
+			done := waiting(cmd.ErrOrStderr(), "the server replays")
+			defer done()
 			var p api.Plan
 			raw, err := c.do(cmd.Context(), "plan", post, "/plan", nil, api.Replaying{Workspace: files}, &p)
+			done()
 			if err != nil {
 				return err
 			}

@@ -66,7 +66,7 @@ Exit code: 0 fine (warnings do not count, unless --strict), 1 there are errors, 
 			if err != nil {
 				return err
 			}
-			if err := found.doubt(cmd.Context(), data, time.Now()); err != nil {
+			if err := found.doubt(cmd.Context(), data, time.Now(), ruleBar(cmd.ErrOrStderr(), "replaying")); err != nil {
 				return err
 			}
 			if tests {
@@ -185,7 +185,7 @@ func (c *checked) judge(files *workspace.Files, name string, now time.Time) erro
 }
 
 // doubt adds what is doubtful about valid rules; data is where samples are, "" for none.
-func (c *checked) doubt(ctx context.Context, data string, now time.Time) error {
+func (c *checked) doubt(ctx context.Context, data string, now time.Time, show func(done, total int)) error {
 	var h *history.History
 	if data != "" {
 		var err error
@@ -201,11 +201,11 @@ func (c *checked) doubt(ctx context.Context, data string, now time.Time) error {
 			if !h.Newest.IsZero() && h.Newest.Before(now) {
 				to = h.Newest
 			}
-			from := to.Add(-30 * 24 * time.Hour)
-			if from.Before(h.Oldest) {
-				from = h.Oldest
+			from, err := h.First(ctx, to.Add(-30*24*time.Hour), to)
+			if err != nil {
+				return fmt.Errorf("cannot find where the samples begin: %w", err)
 			}
-			stored, err := hygiene.Stored(ctx, hygiene.Options{Workspace: j.workspace, Files: j.files, History: h, From: from, To: to})
+			stored, err := hygiene.Stored(ctx, hygiene.Options{Workspace: j.workspace, Files: j.files, History: h, From: from, To: to, Progress: show})
 			if err != nil {
 				return fmt.Errorf("cannot hold the rules against %s: %w", h.What, err)
 			}

@@ -2,6 +2,7 @@ package web
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -93,13 +94,13 @@ func (s *site) runBacktest(w http.ResponseWriter, r *http.Request, me act.Identi
 	now, ws := s.Now(), s.Workspace()
 	o := backtest.Options{From: now.Add(-span), To: now, Workspace: ws, Draw: true}
 	o.Changed = backtest.Declared(ws, now)
+	tried := v.File
 	if strings.TrimSpace(v.Rules) != "" {
-		name := v.File
-		if name == "" {
-			name = "rules/tried.yml"
+		if tried == "" {
+			tried = "rules/tried.yml"
 		}
 		var problems declare.Problems
-		rf, _ := rulefile.Read(name, []byte(v.Rules), &problems)
+		rf, _ := rulefile.Read(tried, []byte(v.Rules), &problems)
 		for _, p := range problems.Errors() {
 			return refuse(p.Error())
 		}
@@ -112,8 +113,22 @@ func (s *site) runBacktest(w http.ResponseWriter, r *http.Request, me act.Identi
 	}
 	v.Result, v.Took = result, time.Duration(result.TookMS)*time.Millisecond
 	v.Woken, v.MoreWoken = result.Changed.Woken(maxWoken)
-	for i := range result.Changed.Alerts {
-		a := &result.Changed.Alerts[i]
+	alerts := make([]*backtest.Alert, len(result.Changed.Alerts))
+	for i := range alerts {
+		alerts[i] = &result.Changed.Alerts[i]
+	}
+	if o.Today != nil { // those of the file that is tried come first
+		slices.SortStableFunc(alerts, func(a, b *backtest.Alert) int {
+			switch x, y := a.File == tried, b.File == tried; {
+			case x == y:
+				return 0
+			case x:
+				return -1
+			}
+			return 1
+		})
+	}
+	for _, a := range alerts {
 		if len(a.Firings) > 0 && len(v.Cards) < maxCards {
 			v.Cards = append(v.Cards, card(a, result.From, result.To))
 		}

@@ -253,9 +253,9 @@ func (r *Result) Markdown() string {
 		}
 	}
 	if list, more := r.Changed.Woken(markdownPages); len(list) > 0 {
-		b.WriteString("\n<details><summary>Whom it would have paged</summary>\n\n| at | person | receiver | alerts | why |\n| --- | --- | --- | --- | --- |\n")
+		b.WriteString("\n<details><summary>Whom it would have paged</summary>\n\n| at | person | receiver | service | alerts | why |\n| --- | --- | --- | --- | --- | --- |\n")
 		for _, p := range list {
-			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", p.Hour(), cell(p.Who()), cell(p.Receiver), cell(strings.Join(p.Alerts, ", ")), p.Reason())
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", p.Hour(), cell(p.Who()), cell(p.Receiver), cell(string(p.Service)), cell(strings.Join(p.Alerts, ", ")), p.Reason())
 		}
 		if more > 0 {
 			fmt.Fprintf(&b, "\nand %d more.\n", more)

@@ -66,3 +66,42 @@ func Open(ctx context.Context, o Options) (*History, error) {
 	}
 	return &History{Queryable: f, What: "the samples in " + f.dir, Oldest: time.UnixMilli(from), Newest: time.UnixMilli(to), close: f.Close}, nil
 }
+
+// First is when the samples begin between two times, as nearly as the store's index
+// tells: a server is asked for the names of labels, a dozen times. Never later than they
+// begin.
+func (h *History) First(ctx context.Context, from, to time.Time) (time.Time, error) {
+	if !h.Oldest.IsZero() {
+		if h.Oldest.After(from) {
+			from = h.Oldest
+		}
+		return from, nil
+	}
+	some := func(until time.Time) (bool, error) {
+		q, err := h.Querier(from.UnixMilli(), until.UnixMilli())
+		if err != nil {
+			return false, err
+		}
+		defer q.Close()
+		names, _, err := q.LabelNames(ctx, nil)
+		return len(names) > 0, err
+	}
+	near := max(to.Sub(from)/2000, time.Minute)
+	if any, err := some(from.Add(near)); err != nil || any {
+		return from, err
+	}
+	empty, found := from.Add(near), to
+	for found.Sub(empty) > near {
+		mid := empty.Add(found.Sub(empty) / 2)
+		any, err := some(mid)
+		if err != nil {
+			return from, err
+		}
+		if any {
+			found = mid
+		} else {
+			empty = mid
+		}
+	}
+	return empty.Add(-near), nil // a little before, rather than after
+}
