@@ -121,7 +121,7 @@ func TestAChangeIsRecordedOnce(t *testing.T) {
 	if got := do[List[act.Change]](w, alice, "GET", "/changes?service=checkout&from=2026-03-02T00:00:00Z", nil, 200); len(got.Items) != 1 {
 		t.Errorf("got %+v", got)
 	}
-	if got := do[act.Change](w, alice, "GET", "/changes/ci%2F77", nil, 200); got.ID != "ci/77" {
+	if got := do[ChangeDetail](w, alice, "GET", "/changes/ci%2F77", nil, 200); got.ID != "ci/77" {
 		t.Errorf("got %+v", got)
 	}
 }

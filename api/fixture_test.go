@@ -23,7 +23,9 @@ import (
 	"github.com/evenkeel/evenkeel/act"
 	"github.com/evenkeel/evenkeel/act/account"
 	"github.com/evenkeel/evenkeel/act/change"
+	"github.com/evenkeel/evenkeel/act/gate"
 	runner "github.com/evenkeel/evenkeel/act/runbook"
+	"github.com/evenkeel/evenkeel/act/verify"
 	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/declare/workspace"
 	"github.com/evenkeel/evenkeel/detect"
@@ -184,6 +186,11 @@ func newWorld(t *testing.T) *world {
 			return budgets.Report(ctx, o, 15*time.Second, now)
 		},
 		Patterns: patternsOf{w},
+		Gates:    gate.NewBook(w.db).List, Verification: verify.NewBook(w.db).Get,
+		Gate: func(ctx context.Context, now time.Time, who act.Identity, q gate.Question) (gate.Decision, error) {
+			v := gate.Decide(gate.Input{Change: q.Change, Known: known(q.Change.Service), Artefacts: q.Artefacts, Problems: q.Problems}, now)
+			return gate.NewBook(w.db).Record(ctx, now, who.Actor(), q.Change, false, v)
+		},
 	}
 	w.rebuild()
 	return w

@@ -11,6 +11,8 @@ import (
 	"github.com/evenkeel/evenkeel/act"
 	"github.com/evenkeel/evenkeel/act/account"
 	"github.com/evenkeel/evenkeel/act/change"
+	"github.com/evenkeel/evenkeel/act/gate"
+	"github.com/evenkeel/evenkeel/act/verify"
 	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/detect"
 	"github.com/evenkeel/evenkeel/detect/backtest"
@@ -53,6 +55,13 @@ type Options struct {
 	TakeChanges func(ctx context.Context, now time.Time, actor journal.Actor, d act.Delivery) ([]act.Change, error)
 	// Budget says how the budget of an objective stands. Optional: without it nobody knows.
 	Budget func(ctx context.Context, o *declare.Objective, now time.Time) (*budget.Report, error)
+	// Gate answers whether a change may go now, and puts the answer on record; Gates are
+	// the answers so far. Optional, both: without them there is no gate.
+	Gate  func(ctx context.Context, now time.Time, who act.Identity, q gate.Question) (gate.Decision, error)
+	Gates func(ctx context.Context, service declare.ServiceID, limit int) ([]gate.Decision, error)
+	// Verification is what was measured around a change; act.ErrNotFound where nothing
+	// was. Optional.
+	Verification func(ctx context.Context, change string) (verify.Verification, error)
 	// URL makes a link to a path of the pages. Optional: the path alone.
 	URL func(path string) string
 	// Patterns are those of the logs. Optional: without it there are none.
@@ -127,6 +136,11 @@ func (o *Options) check() error {
 	if o.TakeChanges == nil {
 		o.TakeChanges = func(context.Context, time.Time, journal.Actor, act.Delivery) ([]act.Change, error) {
 			return nil, errors.New("nothing can be imported here")
+		}
+	}
+	if o.Verification == nil {
+		o.Verification = func(context.Context, string) (verify.Verification, error) {
+			return verify.Verification{}, act.ErrNotFound
 		}
 	}
 	if o.URL == nil {

@@ -58,6 +58,10 @@ func (s *server) routes() []route {
 		withFiles(send(post, "/imports/changes", "Put many past changes on record, all or none.", ok, s.importChanges)),
 		get("/changes/{change}", "One change.", s.change),
 
+		get("/changes/{change}/verification", "What was measured before and after a change, and what that means.", s.verification),
+		withFiles(send(post, "/gate", "May this change go now? The answer is put on record.", ok, s.askGate)),
+		get("/gate", "What the gate answered, newest first.", s.gateAnswers),
+
 		get("/runbooks", "All runbooks.", s.runbooks),
 		get("/runbooks/{runbook}", "One runbook with its steps.", s.runbook),
 		get("/runs", "Runs, newest first, without outputs.", s.runs),

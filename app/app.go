@@ -18,7 +18,9 @@ import (
 	"github.com/evenkeel/evenkeel/act"
 	"github.com/evenkeel/evenkeel/act/account"
 	"github.com/evenkeel/evenkeel/act/change"
+	"github.com/evenkeel/evenkeel/act/gate"
 	"github.com/evenkeel/evenkeel/act/runbook"
+	"github.com/evenkeel/evenkeel/act/verify"
 	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/declare/workspace"
 	"github.com/evenkeel/evenkeel/detect/budget"
@@ -81,6 +83,8 @@ type App struct {
 	changes   *change.Book
 	runs      *runbook.Runner
 	reviews   *review.Book
+	gates     *gate.Book
+	verified  *verify.Book
 	scraper   *scrape.Scraper
 	otlp      *otlp.Receiver
 	logs      *logs.Store
@@ -205,6 +209,7 @@ func (a *App) connect(ctx context.Context) (err error) {
 	a.reviews = review.New(review.Options{DB: a.db, Incidents: a.incidents, Findings: a.findings, Runs: a.runs, Changes: a.changes, Impact: a.impact})
 	a.budgets = budget.New(budget.Options{Ranges: a.engine.Ranges, Query: a.engine.Query, Causes: a.causes, Changes: a.changesFor})
 	a.part("detect: budgets", a.keepBudgets)
+	a.connectGate()
 	a.part("respond: alerts", a.alerts.Run)
 	a.part("detect: rules", a.rules.Run)
 	a.part("act: runs", a.runs.Run)

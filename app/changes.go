@@ -24,9 +24,6 @@ const lookAround = 30 * time.Second
 // touched reads what a change touches from the catalogue in use.
 func (a *App) touched(c act.Change) change.Touched { return change.TouchedIn(a.ws(), c) }
 
-// hygiene says how well a change was made.
-func (a *App) hygiene(c act.Change, now time.Time) act.Hygiene { return change.Hygiene(c, "", now) }
-
 // takeChanges stores many changes at once and looks at the active incidents again.
 func (a *App) takeChanges(ctx context.Context, now time.Time, actor journal.Actor, d act.Delivery) ([]act.Change, error) {
 	stored, err := a.changes.Take(ctx, now, actor, d)

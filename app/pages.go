@@ -21,7 +21,7 @@ func (a *App) pages() (http.Handler, error) {
 	return web.New(web.Options{
 		Workspace: a.ws, WorkspaceProblems: a.refused, Journal: a.db, Findings: a.findings, Incidents: a.incidents, Desk: a.incidents, Changes: a.changes,
 		Runs: a.runs, Reviews: a.reviews, Silences: silences{a.alerts}, Accounts: accounts{a.accounts},
-		Query: a.instant, QueryRange: a.series, Replay: a.replay, Hygiene: a.hygiene,
+		Query: a.instant, QueryRange: a.series, Replay: a.replay, Hygiene: a.hygiene, Gate: a.gate, Gates: a.gates.List, Verification: a.verified.Get,
 		Guide:  a.runs,
 		Budget: a.budgetReport,
 		Roster: a.roster,

@@ -27,6 +27,7 @@ type Workspace struct {
 	Scrape     []*promconfig.ScrapeConfig
 	Runbooks   []*Runbook
 	Schedules  []*Schedule
+	Gate       GatePolicy
 	// Escalations say whom an incident reaches, step by step.
 	Escalations []*Escalation
 	Problems    Problems // warnings only

@@ -2,6 +2,7 @@ package web
 
 import (
 	"cmp"
+	"errors"
 	"math"
 	"net/http"
 	"net/url"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/act"
+	"github.com/evenkeel/evenkeel/act/verify"
 	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/journal"
 	"github.com/evenkeel/evenkeel/respond"
@@ -124,6 +126,7 @@ type changeView struct {
 	Page
 	Change   act.Change
 	Hygiene  act.Hygiene
+	Verified *verify.Verification // nil where nothing was measured
 	Charts   []*Chart
 	Blamed   []respond.Incident // incidents that have it among their suspects
 	Timeline []journal.Fact
@@ -146,6 +149,12 @@ func (s *site) change(w http.ResponseWriter, r *http.Request, me act.Identity) e
 		chart.Marks = []ChartMark{{At: float64(c.StartedAt.Unix()), Label: c.Summary, URL: changeURL(c.ID)}}
 		chart.Limits = []ChartLimit{{1, "1×: the budget ends with the window"}}
 		v.Charts = append(v.Charts, chart)
+	}
+	switch found, err := s.Verification(ctx, c.ID); {
+	case err == nil:
+		v.Verified = &found
+	case !errors.Is(err, act.ErrNotFound):
+		return err
 	}
 	incidents, err := s.Incidents.List(ctx, respond.IncidentFilter{Limit: 200})
 	if err != nil {

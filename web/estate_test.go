@@ -18,6 +18,8 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 
 	"github.com/evenkeel/evenkeel/act"
+	"github.com/evenkeel/evenkeel/act/gate"
+	"github.com/evenkeel/evenkeel/act/verify"
 	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/declare/workspace"
 	"github.com/evenkeel/evenkeel/detect"
@@ -108,9 +110,9 @@ func (e *estate) options() Options {
 		QueryRange: func(_ context.Context, expr string, from, to time.Time, step time.Duration) ([]Series, error) {
 			return e.query(expr, from, to, step)
 		},
-		Replay: e.replay,
-		Guide:  guideBook{e},
-		Now:    func() time.Time { return night }, Version: "1.0.0-test",
+		Replay: e.replay, Gate: e.gate, Gates: gate.NewBook(e.db).List, Verification: verify.NewBook(e.db).Get,
+		Guide: guideBook{e},
+		Now:   func() time.Time { return night }, Version: "1.0.0-test",
 		Budget: e.account,
 		Logger: slog.New(slog.NewTextHandler(lockedWriter{e}, nil)),
 	}

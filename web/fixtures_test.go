@@ -109,6 +109,7 @@ func busy(t testing.TB) *estate {
 		{ID: "s-2", Matchers: `alertname="DiskFillsSoon"`, Comment: "volume ordered", By: "dave", Starts: ago_(30 * time.Hour), Ends: ago_(26 * time.Hour), State: "expired"},
 	}
 	e.people()
+	e.asked()
 	return e
 }
 

@@ -45,6 +45,7 @@ var looks = map[string]look{
 	"approved": {"check", "ok", ""}, "active": {"mute", "info", ""}, "expired": {"dash", "off", ""}, "sent": {"check", "ok", ""},
 	"draft": {"ring", "info", ""}, "published": {"check", "ok", ""}, "error": {"triangle", "bad", ""}, "warning": {"diamond", "warn", ""},
 	"met": {"check", "ok", ""}, "missing": {"cross", "bad", ""}, "due": {"ring", "off", ""},
+	"yes": {"check", "ok", ""}, "no": {"cross", "bad", ""}, "unknown": {"dash", "warn", ""}, "pass": {"check", "ok", ""}, "fail": {"cross", "bad", ""}, "overridden": {"half", "warn", ""}, "not enough": {"dash", "off", ""},
 	"in use": {"check", "ok", ""}, "disabled": {"cross", "off", ""}, "enabled": {"check", "ok", ""}, "allowed": {"check", "ok", ""}, "asks": {"pause", "warn", "asks first"},
 }
 

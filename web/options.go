@@ -8,6 +8,8 @@ import (
 
 	"github.com/evenkeel/evenkeel/act"
 	"github.com/evenkeel/evenkeel/act/change"
+	"github.com/evenkeel/evenkeel/act/gate"
+	"github.com/evenkeel/evenkeel/act/verify"
 	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/detect"
 	"github.com/evenkeel/evenkeel/detect/backtest"
@@ -55,6 +57,11 @@ type Options struct {
 
 	// Budget says how the budget of an objective stands. Optional: without it nobody knows.
 	Budget func(ctx context.Context, o *declare.Objective, now time.Time) (*budget.Report, error)
+	// Gate answers whether a change may go now; Gates are the answers so far; Verification
+	// is what was measured around a change. Optional.
+	Gate         func(ctx context.Context, now time.Time, who act.Identity, q gate.Question) (gate.Decision, error)
+	Gates        func(ctx context.Context, service declare.ServiceID, limit int) ([]gate.Decision, error)
+	Verification func(ctx context.Context, change string) (verify.Verification, error)
 
 	Now     func() time.Time // optional: time.Now
 	Logger  *slog.Logger     // optional: slog.Default
@@ -180,6 +187,11 @@ func (o *Options) check() error {
 	}
 	if o.Hygiene == nil {
 		o.Hygiene = func(c act.Change, now time.Time) act.Hygiene { return change.Hygiene(c, "", now) }
+	}
+	if o.Verification == nil {
+		o.Verification = func(context.Context, string) (verify.Verification, error) {
+			return verify.Verification{}, act.ErrNotFound
+		}
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()

@@ -182,6 +182,7 @@ func navigation(incidents, waiting, refused int, admin bool) []navGroup {
 			{Label: "Runbooks", URL: "/runbooks", Section: "runbooks", Key: "b"},
 			{Label: "Runs", URL: "/runs", Section: "runs", Key: "r", Count: waiting},
 			{Label: "Changes", URL: "/changes", Section: "changes", Key: "c"},
+			{Label: "Gate", URL: "/gate", Section: "gate", Key: "y"},
 		}},
 		{"Learn", []navLink{
 			{Label: "Reviews", URL: "/reviews", Section: "reviews", Key: "v"},

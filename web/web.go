@@ -122,6 +122,9 @@ func (s *site) routes() map[string]handler {
 		"POST /changes":     s.recordChange,
 		"GET /changes/{id}": s.change,
 
+		"GET /gate":  s.gate,
+		"POST /gate": s.askGate,
+
 		"GET /reviews": s.reviews,
 		"GET /journal": s.journal,
 

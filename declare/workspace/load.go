@@ -11,6 +11,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/declare/catalog"
+	"github.com/evenkeel/evenkeel/declare/gatefile"
 	"github.com/evenkeel/evenkeel/declare/oncall"
 	"github.com/evenkeel/evenkeel/declare/openslo"
 	"github.com/evenkeel/evenkeel/declare/routing"
@@ -34,7 +35,7 @@ func Load(dir string, now time.Time) (*declare.Workspace, declare.Problems, erro
 	if err != nil {
 		return nil, nil, err
 	}
-	w := &declare.Workspace{Dir: dir, Revision: revision, LoadedAt: now, Settings: settings.Default()}
+	w := &declare.Workspace{Dir: dir, Revision: revision, LoadedAt: now, Settings: settings.Default(), Gate: gatefile.Default()}
 	p := parts{w: w, problems: &problems, calendars: map[string][]byte{}}
 	w.RoutingYML = []byte(routing.Default)
 	w.Routing = routing.Read(dir, "routing.yml", w.RoutingYML, &problems)
@@ -111,6 +112,11 @@ func (p *parts) read(f file) {
 		got := oncall.Read(f.name, f.data, p.problems)
 		w.Schedules, w.Escalations = append(w.Schedules, got.Schedules...), append(w.Escalations, got.Escalations...)
 		p.references, p.places = append(p.references, got.References...), append(p.places, got.Calendars...)
+	case "policies":
+		if f.name == gatefile.Name {
+			gate, references := gatefile.Read(f.name, f.data, p.problems)
+			w.Gate, p.references = gate, append(p.references, references...)
+		}
 	case "runbooks":
 		if rb, references := runbook.ReadLinked(f.name, f.data, p.problems); rb != nil {
 			w.Runbooks, p.references = append(w.Runbooks, rb), append(p.references, references...)

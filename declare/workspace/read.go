@@ -27,8 +27,8 @@ const (
 
 // Folders and files of a workspace.
 var (
-	read    = []string{"catalog", "objectives", "rules", "oncall", "runbooks"}
-	later   = []string{"policies", "blueprints", "roles", "dashboards"} // accepted, and not read yet
+	read    = []string{"catalog", "objectives", "rules", "oncall", "runbooks", "policies"}
+	later   = []string{"blueprints", "roles", "dashboards"} // accepted, and not read yet
 	singles = []string{"evenkeel.yml", "routing.yml", "scrape.yml"}
 )
 

@@ -62,13 +62,13 @@ func (b *Book) SetSink(s detect.Sink) { b.sink = s }
 
 func ptr[T any](v T) *T { return &v }
 
-// OpenFindings returns the open findings of a detector.
+// OpenFindings returns the open findings of a detector, of all for "".
 func (b *Book) OpenFindings(detector string) []detect.Finding {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var out []detect.Finding
 	for _, f := range b.open {
-		if f.Detector == detector {
+		if detector == "" || f.Detector == detector {
 			out = append(out, f)
 		}
 	}
