@@ -51,8 +51,8 @@ type Comparison struct {
 
 // Result is the verdict on a change.
 type Result struct {
-	Outcome  Outcome   `json:"outcome"`
-	Why      string    `json:"why"`
+	Outcome  Outcome      `json:"outcome"`
+	Why      string       `json:"why"`
 	Findings []Comparison `json:"findings"`
 }
 
