@@ -14,12 +14,28 @@ func init() { verbs = append(verbs, newSuspects) }
 
 func newSuspects() *cobra.Command {
 	var r *remote
+	var from string
 	cmd := &cobra.Command{
 		Use: "suspects [INCIDENT]", GroupID: "respond", Args: cobra.MaximumNArgs(1),
-		Short:   "Say what most likely caused an incident, with evidence",
-		Long:    "Say what most likely caused an incident, best first, with evidence. Without a number\nit is the newest active incident.",
-		Example: "  evenkeel suspects\n  evenkeel suspects 7 -o json",
+		Short: "Say what most likely caused an incident, with evidence",
+		Long: `Say what most likely caused an incident, best first, with evidence. Without a number
+it is the newest active incident.
+
+With --from nothing is asked of a server: a folder is ranked that has any of
+metrics.csv (time, resource, metric, value), edges.csv (caller, callee), changes.jsonl
+(time, resource, kind, summary), logs.jsonl (time, resource, severity, body),
+spans.jsonl (time, duration_ms, trace, span, parent, resource, operation, status) and
+case.json (onset, quiet_from, quiet_to, target). Times are RFC 3339 or Unix seconds.
+
+Exit code: 0 whatever the verdict, "nobody" included; 2 it could not be done.`,
+		Example: "  evenkeel suspects\n  evenkeel suspects 7 -o json\n  evenkeel suspects --from ./case -o json",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if from != "" {
+				if len(args) > 0 {
+					return fmt.Errorf("cannot rank suspects: got incident %s and --from %s, expected one of them", args[0], from)
+				}
+				return suspectsFrom(cmd, r.format, from)
+			}
 			n, err := theIncident(cmd, r, args)
 			if err != nil {
 				return err
@@ -28,6 +44,8 @@ func newSuspects() *cobra.Command {
 		},
 	}
 	r = newRemote(cmd)
+	cmd.Flags().StringVar(&from, "from", "", "rank the case in this folder instead")
+	_ = cmd.MarkFlagDirname("from")
 	cmd.ValidArgsFunction = r.live(allIncidents)
 	return cmd
 }

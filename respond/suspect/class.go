@@ -1,0 +1,107 @@
+package suspect
+
+import (
+	"strings"
+	"unicode"
+)
+
+// side says whose doing a signal is.
+type side int
+
+const (
+	inward  side = iota // the resource's own: CPU, memory, disk, restarts, time spent in itself
+	outward             // what its callers see: latency, errors, availability
+	load                // what its callers ask of it: requests, bytes
+	shared              // of the machine below it, and of whoever else runs there
+)
+
+// class is what the name of a metric tells.
+type class struct {
+	name    string
+	side    side
+	sign    float64 // the direction that is bad: 1 up, -1 down, 0 either
+	weight  float64 // how much a shift says about the resource that shows it
+	share   bool    // a share of one or of a hundred: a small drop from the top matters
+	wordset string
+}
+
+// classes in the order in which they are tried. A word that ends in * is a beginning.
+var classes = []class{
+	{name: "node", side: shared, sign: 1, weight: 0.3, wordset: "node host machine"},
+	{name: "own errors", side: inward, sign: 1, weight: 1, wordset: "ownerrors"},
+	{name: "self time", side: inward, sign: 1, weight: 1, wordset: "self selftime"},
+	{name: "availability", side: outward, sign: -1, weight: 1, share: true, wordset: "availab* success* uptime ready up healthy"},
+	{name: "errors", side: outward, sign: 1, weight: 1, wordset: "err error* fail* exception* 5xx 500 fault* timeout* retr* refused unavailable"},
+	{name: "restarts", side: inward, sign: 1, weight: 1, wordset: "restart* oom* evict* crash*"},
+	{name: "cpu", side: inward, sign: 1, weight: 1, wordset: "cpu* throttl*"},
+	{name: "memory", side: inward, sign: 1, weight: 1, wordset: "mem memory heap rss swap"},
+	{name: "client latency", side: outward, sign: 1, weight: 0.5, wordset: "client+lat* client+duration client+response"},
+	{name: "latency", side: outward, sign: 1, weight: 1, wordset: "lat latenc* duration* response* elapsed delay rtt p50 p75 p90 p95 p99 p999 took"},
+	{name: "saturation", side: inward, sign: 1, weight: 0.8, wordset: "queue* lag pool thread* goroutine* gc connections pending waiting saturation inode* fds socket*"},
+	{name: "disk", side: inward, sign: 0, weight: 0.8, wordset: "disk* diskio io iops fs filesystem volume"},
+	{name: "requests", side: load, weight: 0.25, wordset: "request* workload qps rps ops throughput lod load invocation* traffic calls hits count"},
+	{name: "network", side: load, weight: 0.35, wordset: "net network bytes packet* receive* transmit* rx tx syscall* read* write*"},
+}
+
+var unknown = class{name: "other", side: inward, weight: 0.6}
+
+// classify tells a metric by the words of its name.
+func classify(metric string) class {
+	have := words(metric)
+	for _, c := range classes {
+		for w := range strings.FieldsSeq(c.wordset) {
+			first, second, both := strings.Cut(w, "+")
+			if hasWord(have, first) && (!both || hasWord(have, second)) {
+				return c
+			}
+		}
+	}
+	return unknown
+}
+
+func (s *Signal) classOf() class {
+	for _, c := range classes {
+		if s.class != "" && c.name == s.class {
+			return c
+		}
+	}
+	return classify(s.Metric)
+}
+
+func hasWord(have []string, w string) bool {
+	stem, open := strings.CutSuffix(w, "*")
+	for _, h := range have {
+		if h == stem || open && strings.HasPrefix(h, stem) {
+			return true
+		}
+	}
+	return false
+}
+
+// words splits a name at everything that is no letter or digit, and where a small
+// letter meets a capital.
+func words(name string) []string {
+	var out []string
+	var w strings.Builder
+	flush := func() {
+		if w.Len() > 0 {
+			out = append(out, w.String())
+			w.Reset()
+		}
+	}
+	small := false
+	for _, r := range name {
+		switch {
+		case !unicode.IsLetter(r) && !unicode.IsDigit(r):
+			flush()
+		case unicode.IsUpper(r) && small:
+			flush()
+			w.WriteRune(unicode.ToLower(r))
+		default:
+			w.WriteRune(unicode.ToLower(r))
+		}
+		small = unicode.IsLower(r)
+	}
+	flush()
+	return out
+}

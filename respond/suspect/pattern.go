@@ -1,0 +1,152 @@
+package suspect
+
+import (
+	"hash/maphash"
+	"math"
+	"slices"
+	"strings"
+	"unicode"
+)
+
+// surge is a log pattern that is new since the onset, or comes much more often.
+type surge struct {
+	resource string
+	example  string
+	severity string
+	count    int     // since the onset
+	usual    float64 // how many were to be expected
+	z        float64
+	at       int64    // the first since the onset
+	about    []string // other resources that the record names
+}
+
+// severities weigh what a record says of itself.
+func severity(s, body string) float64 {
+	switch l := strings.ToLower(s); {
+	case strings.HasPrefix(l, "fatal"), strings.HasPrefix(l, "crit"), strings.HasPrefix(l, "emerg"), strings.HasPrefix(l, "alert"), strings.HasPrefix(l, "panic"), strings.HasPrefix(l, "err"):
+		return 1
+	case strings.HasPrefix(l, "warn"):
+		return 0.6
+	case l == "":
+		b := strings.ToLower(body)
+		for _, w := range []string{"error", "fail", "exception", "panic", "fatal", "refused", "timeout", "timed out", "oom"} {
+			if strings.Contains(b, w) {
+				return 0.8
+			}
+		}
+	}
+	return 0.2
+}
+
+var seed = maphash.MakeSeed()
+
+// template is a hash of the words of a record that do not vary: those without digits.
+// Records of one pattern differ in numbers, names of pods, quoted text.
+func template(body string) uint64 {
+	var h maphash.Hash
+	h.SetSeed(seed)
+	words := 0
+	for w := range strings.FieldsFuncSeq(body, func(r rune) bool {
+		return unicode.IsSpace(r) || strings.ContainsRune(`=:,;()[]{}"'<>|`, r)
+	}) {
+		if words++; words > 40 {
+			break
+		}
+		if strings.ContainsAny(w, "0123456789") || len(w) > 40 {
+			continue
+		}
+		h.WriteString(strings.ToLower(w))
+		h.WriteByte(' ')
+	}
+	return h.Sum64()
+}
+
+// surges compares the records since the onset with those of the quiet window.
+func surges(logs []Log, w window, name func(string) string, known map[string]bool) []surge {
+	type key struct {
+		resource string
+		template uint64
+	}
+	type tally struct {
+		surge
+		before int
+		weight float64
+	}
+	var quiet, active float64 // lengths
+	var seenQuiet bool
+	for _, q := range w.quiet {
+		quiet += float64(q[1] - q[0])
+	}
+	active = float64(w.end - w.earliest)
+	all := map[key]*tally{}
+	var order []key
+	for _, l := range logs {
+		t := l.At.UnixMilli()
+		inQuiet := slices.ContainsFunc(w.quiet, func(q [2]int64) bool { return t >= q[0] && t < q[1] })
+		inCase := t >= w.earliest && t < w.end
+		if !inQuiet && !inCase {
+			continue
+		}
+		seenQuiet = seenQuiet || inQuiet
+		k := key{name(l.Resource), template(l.Body)}
+		x := all[k]
+		if x == nil {
+			x = &tally{surge: surge{resource: k.resource, example: l.Body, severity: l.Severity}, weight: severity(l.Severity, l.Body)}
+			all[k] = x
+			order = append(order, k)
+		}
+		if inCase {
+			if x.count == 0 || t < x.at {
+				x.at = t
+			}
+			x.count++
+		} else {
+			x.before++
+		}
+	}
+	var out []surge
+	for _, k := range order {
+		x := all[k]
+		if x.count == 0 {
+			continue
+		}
+		x.usual = 0
+		if quiet > 0 {
+			x.usual = float64(x.before) * active / quiet
+		}
+		z := (float64(x.count) - x.usual) / math.Sqrt(x.usual+1)
+		weight := x.weight
+		if !seenQuiet { // nothing to compare with: only what it says of itself counts
+			if weight < 0.6 {
+				continue
+			}
+			weight *= 0.7
+		} else if x.before == 0 && weight >= 0.6 {
+			z = math.Max(z, 2*still) // a new error: one is enough to be told
+		}
+		x.z = math.Min(z, 40) * weight
+		if x.z <= still || float64(x.count) < 2*x.usual {
+			continue
+		}
+		body := strings.ToLower(x.example)
+		for r := range known {
+			if r != x.resource && len(r) >= 4 && strings.Contains(body, plainer(r)[len(plainer(r))-1]) {
+				x.about = append(x.about, r)
+			}
+		}
+		slices.Sort(x.about)
+		out = append(out, x.surge)
+	}
+	slices.SortStableFunc(out, func(a, b surge) int { return cmpDown(a.z, b.z) })
+	return out
+}
+
+func cmpDown(a, b float64) int {
+	switch {
+	case a > b:
+		return -1
+	case a < b:
+		return 1
+	}
+	return 0
+}

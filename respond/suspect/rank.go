@@ -1,0 +1,371 @@
+package suspect
+
+import (
+	"cmp"
+	"math"
+	"os"
+	"slices"
+	"time"
+)
+
+// Verdict is what the ranking came to.
+type Verdict string
+
+// The verdicts.
+const (
+	Suspects Verdict = "suspects"
+	Nobody   Verdict = "nobody" // nothing stands out
+)
+
+// Result of a ranking.
+type Result struct {
+	Suspects []Suspect
+	Verdict  Verdict
+	Onset    time.Time // as given, or as found
+	Took     time.Duration
+}
+
+// Suspect is a resource, with the change of it that fits best.
+type Suspect struct {
+	Resource string
+	Change   *Change
+	Score    float64 // 0 to 1
+	At       time.Time
+	Evidence []Evidence
+}
+
+// Evidence is one reason, in words and with the signal to draw.
+type Evidence struct {
+	Kind   string // metric, change, log, graph
+	Text   string
+	Signal *Signal // of a metric
+	At     time.Time
+	Base   float64
+	Weight float64
+}
+
+var (
+	most     = 10
+	leastSum = 1.0  // of strength: below it nobody is blamed
+	beyond   = 1.25 // times what the quiet window's own worst hour has
+)
+
+// resource is what is known of one while ranking.
+type resource struct {
+	name     string
+	shifts   []shift
+	logs     []surge
+	in, out  float64 // strengths
+	loads    float64
+	hasIn    bool // it has signals of its own side that could have moved
+	hasAny   bool
+	outs     []face
+	at       int64 // when its strongest signal moved
+	change   *Change
+	changes  []weighed
+	weight   float64 // of the change
+	score    float64
+	distance int
+	reached  bool
+}
+
+// face is one class of what callers see of a resource.
+type face struct {
+	class     string
+	strength  float64
+	explained float64 // share of it that the callees account for
+	lost      float64 // share of what the target lost of it that passes through here
+}
+
+func (f face) left() float64 { return f.strength * (1 - expl*f.explained) * (0.25 + 0.75*f.lost) }
+
+type weighed struct {
+	*Change
+	weight float64
+}
+
+// Rank returns the suspects of a case, best first.
+func Rank(c Case) Result {
+	start := time.Now()
+	r := rank(&c)
+	r.Took = time.Since(start)
+	return r
+}
+
+func rank(c *Case) Result {
+	spans, edges := spanSignals(c.Spans)
+	if len(spans) > 0 {
+		c.Signals = append(slices.Clone(c.Signals), spans...)
+		c.Edges = append(slices.Clone(c.Edges), edges...)
+	}
+	w, comparable := frame(c)
+	if !comparable {
+		w = bare(c)
+	}
+	k := newKnown(c)
+	g := newGraph(c.Edges, k.of)
+	scored := score(c, k, g, w, true)
+	res := Result{Verdict: Nobody, Onset: at(w.onset)}
+	best := 0.0
+	for _, r := range scored {
+		best = math.Max(best, r.score)
+	}
+	bar := leastSum
+	if comparable && !suffers(c, scored) {
+		bar = math.Max(1.5*leastSum, beyond*quietBest(c, k, g, w))
+	}
+	if debug {
+		tt := 0.0
+		for _, r := range scored {
+			if r.name == c.Target {
+				tt = r.out
+			}
+		}
+		println("  DEBUG target", int(tt*100), "best", int(best*100), "bar", int(bar*100))
+	}
+	if best < bar {
+		return res
+	}
+	res.Verdict = Suspects
+	res.Suspects = list(c, scored, w, bar)
+	return res
+}
+
+// quietBest is the best score that windows of the quiet time itself would get: what
+// the incident has to exceed for anybody to be blamed.
+func quietBest(c *Case, k *names, g *graph, w window) float64 {
+	const tries = 6
+	length := w.end - w.earliest
+	var tops []float64
+	defer func() {
+		if debug {
+			println()
+		}
+	}()
+	for _, q := range w.quiet {
+		room := q[1] - q[0] - length
+		if room < 3*length {
+			continue
+		}
+		n := int64(min(tries, int(room/length)))
+		for i := range n {
+			from := q[0] + room*i/n
+			p := window{earliest: from, onset: from + (w.onset - w.earliest), end: from + length, segment: q[0], quiet: [][2]int64{{q[0], from}, {from + length, q[1]}}}
+			x := 0.0
+			for _, r := range score(c, k, g, p, false) {
+				x = math.Max(x, r.score)
+			}
+			if debug {
+				print(" ", int(x*100))
+			}
+			tops = append(tops, x)
+		}
+	}
+	if len(tops) == 0 {
+		return 0
+	}
+	slices.Sort(tops)
+	return tops[max(0, len(tops)-2)]
+}
+
+// suffers says that the target itself shows that something is wrong, beyond what it
+// shows now and then in quiet times.
+func suffers(c *Case, all []*resource) bool {
+	i := slices.IndexFunc(all, func(r *resource) bool { return r.name == c.Target })
+	return c.Target != "" && i >= 0 && all[i].out >= 0.5
+}
+
+// newKnown collects the names that the parts of a case use.
+func newKnown(c *Case) *names {
+	k := newNames()
+	for i := range c.Signals {
+		k.add(c.Signals[i].Resource)
+	}
+	for _, l := range c.Logs {
+		k.add(k.of(l.Resource))
+	}
+	for _, e := range c.Edges {
+		k.add(k.of(e.Caller))
+		k.add(k.of(e.Callee))
+	}
+	for _, ch := range c.Changes {
+		for _, r := range ch.Resources {
+			k.add(k.of(r))
+		}
+	}
+	return k
+}
+
+// score judges every resource in one window. Changes and logs are left out for the
+// windows that only serve as a yardstick.
+func score(c *Case, k *names, g *graph, w window, all bool) []*resource {
+	byName := map[string]*resource{}
+	var out []*resource
+	get := func(name string) *resource {
+		r := byName[name]
+		if r == nil {
+			r = &resource{name: name, at: w.onset}
+			byName[name] = r
+			out = append(out, r)
+		}
+		return r
+	}
+	lv, asked := levels(c.Signals, w), counts(c.Signals, w)
+	for i := range c.Signals {
+		s := &c.Signals[i]
+		sh := measure(s, w, lv[s.Metric], asked[s.Resource])
+		if sh.quiet < leastSeen {
+			continue
+		}
+		r := get(s.Resource)
+		r.hasAny = true
+		if sh.class.side == inward {
+			r.hasIn = true
+		}
+		r.shifts = append(r.shifts, sh)
+	}
+	if all {
+		for _, x := range surges(c.Logs, w, k.of, k.known) {
+			r := get(x.resource)
+			r.logs = append(r.logs, x)
+		}
+	}
+	for _, r := range out {
+		r.sum()
+	}
+	target := ""
+	if c.Target != "" {
+		target = k.of(c.Target)
+	}
+	relate(out, byName, g, target)
+	if all {
+		for i := range c.Changes {
+			ch := &c.Changes[i]
+			for _, name := range ch.Resources {
+				r := get(k.of(name))
+				x := weighed{ch, weigh(ch, r, w, c.Past)}
+				if x.weight > 0 {
+					r.changes = append(r.changes, x)
+				}
+			}
+		}
+	}
+	distances := map[string]int{}
+	if target != "" {
+		distances = g.distances(target)
+	}
+	shifted := 0.0
+	for _, r := range out {
+		if d, ok := distances[r.name]; ok {
+			r.reached, r.distance = true, d
+		}
+		shifted = math.Max(shifted, r.base())
+	}
+	for _, r := range out {
+		r.finish(c, g, target, shifted)
+	}
+	slices.SortStableFunc(out, func(a, b *resource) int {
+		return cmp.Or(cmpDown(a.score, b.score), cmp.Compare(a.at, b.at), cmp.Compare(a.name, b.name))
+	})
+	return out
+}
+
+// sum takes the strongest of each side. Of three and more metrics of one class the
+// second counts: they measure the same thing, and one alone is an outlier.
+func (r *resource) sum() {
+	byClass := map[string][]*shift{}
+	for i := range r.shifts {
+		s := &r.shifts[i]
+		byClass[s.class.name] = append(byClass[s.class.name], s)
+	}
+	top := 0.0
+	for _, group := range byClass {
+		slices.SortStableFunc(group, func(a, b *shift) int { return cmpDown(a.z, b.z) })
+		s := group[0]
+		if len(group) >= 3 {
+			s = group[1]
+		}
+		v := s.strength() * s.class.weight
+		switch s.class.side {
+		case inward:
+			r.in = math.Max(r.in, v)
+		case outward:
+			r.out = math.Max(r.out, v)
+			if v > 0 {
+				r.outs = append(r.outs, face{class: s.class.name, strength: v, lost: 1})
+			}
+		default:
+			r.loads = math.Max(r.loads, v)
+		}
+		if v > top {
+			top, r.at = v, s.at
+		}
+	}
+}
+
+func (r *resource) logStrength() float64 {
+	v := 0.0
+	for _, x := range r.logs {
+		s := strength(x.z)
+		if len(x.about) > 0 { // it complains of another
+			s *= 0.5
+		}
+		v = math.Max(v, s)
+	}
+	return v
+}
+
+// base is the strength of a resource's own evidence, before changes and the graph.
+func (r *resource) base() float64 {
+	out := 0.0
+	for _, f := range r.outs {
+		out = math.Max(out, f.left())
+	}
+	if r.hasIn && r.in == 0 {
+		out *= calm // its own signals are calm: it suffers
+	}
+	return math.Max(r.in, out) + both*math.Min(r.in, out) + wload*math.Max(r.loads, 0) + 0.6*r.logStrength()
+}
+
+// weigh is how well a change fits what its resource did.
+func weigh(ch *Change, r *resource, w window, p Past) float64 {
+	onset := at(w.onset)
+	fresh := ch.freshness(onset, tolerance)
+	if r.in+r.out > 0 { // its own signals say when
+		fresh = ch.freshness(at(r.at), tolerance)
+	}
+	return fresh * ch.prior(p)
+}
+
+// finish joins the evidence to one score.
+func (r *resource) finish(c *Case, g *graph, target string, shifted float64) {
+	slices.SortStableFunc(r.changes, func(a, b weighed) int {
+		return cmp.Or(cmpDown(a.weight, b.weight), b.At.Compare(a.At), cmp.Compare(a.ID, b.ID))
+	})
+	if len(r.changes) > 0 {
+		r.change, r.weight = r.changes[0].Change, r.changes[0].weight
+	}
+	r.score = r.base() * (1 + wchange*r.weight)
+	switch {
+	case r.hasAny && r.base() == 0:
+		// It was changed, and its signals did not move: a bystander.
+		r.score += 0.1 * r.weight * math.Min(shifted, 1)
+	case !r.hasAny && len(c.Signals) > 0:
+		// Nobody watches it. It can be what moved the others.
+		r.score += 0.5 * r.weight * math.Min(shifted, 4)
+	case !r.hasAny:
+		r.score += 2 * leastSum * r.weight
+	}
+	if g.edges > 0 && target != "" {
+		if !r.reached {
+			r.score *= 0.3
+		} else if !r.hasAny || r.base() == 0 {
+			r.score *= math.Pow(perStep, float64(r.distance))
+		}
+	}
+	r.score *= c.Past.Resources[r.name].factor()
+}
+
+var debug = os.Getenv("VERBOSE") != ""
+
+var expl, calm, wload, both, wchange, listcut = 0.85, 0.6, 0.3, 0.4, 0.8, 0.1
