@@ -133,6 +133,8 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 	})
 	do[any](w, bob, "POST", "/runs/"+run.ID+"/steps/1/refuse", Refusing{run.Approvals[0].ShownHash, "no"}, 200)
 	do[any](w, bob, "POST", "/runs/"+run.ID+"/steps/1/retry", nil, 409)
+	do[any](w, alice, "POST", "/incidents/1/suspects/1/verdict", SuspectVerdict{Verdict: "confirmed", Note: "seen"}, 200)
+	do[any](w, alice, "POST", "/incidents/1/suspects/9/verdict", SuspectVerdict{Verdict: "confirmed"}, 400)
 	do[any](w, alice, "POST", "/incidents/1/review", nil, 200)
 	do[any](w, alice, "PUT", "/incidents/1/review", ReviewText{Publish: true}, 200)
 	do[any](w, alice, "POST", "/incidents/1/review/follow-ups", NewFollowUp{Text: "sleep"}, 201)

@@ -38,6 +38,7 @@ func (s *server) routes() []route {
 		get("/incidents/{incident}", "One incident.", s.incident),
 		get("/incidents/{incident}/timeline", "All facts on an incident, oldest first.", s.incidentTimeline),
 		get("/incidents/{incident}/suspects", "What most likely caused it, best first.", s.incidentSuspects),
+		send(post, "/incidents/{incident}/suspects/{rank}/verdict", "Say whether a suspect was the cause; later rankings weigh it.", ok, s.judgeSuspect),
 		get("/incidents/{incident}/notifications", "Whom it tried to reach.", s.incidentNotifications),
 		send(post, "/incidents/{incident}/acknowledge", "Say that you work on it.", ok, s.move(respond.Acknowledge)),
 		send(post, "/incidents/{incident}/mitigate", "Say that users are served again.", ok, s.move(respond.Mitigate)),

@@ -211,6 +211,7 @@ func (a *App) connect(ctx context.Context) (err error) {
 	a.part("detect: budgets", a.keepBudgets)
 	a.connectGate()
 	a.part("respond: alerts", a.alerts.Run)
+	a.part("respond: suspects", a.keepSuspecting)
 	a.part("detect: rules", a.rules.Run)
 	a.part("act: runs", a.runs.Run)
 	return nil

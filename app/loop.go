@@ -14,7 +14,6 @@ import (
 	"github.com/evenkeel/evenkeel/journal"
 	"github.com/evenkeel/evenkeel/learn/review"
 	"github.com/evenkeel/evenkeel/respond"
-	"github.com/evenkeel/evenkeel/respond/suspect"
 )
 
 // take carries findings from detect to respond: their incident first, so that the
@@ -42,29 +41,6 @@ func (a *App) onset(ctx context.Context, f detect.Finding) (time.Time, string) {
 		return time.Time{}, ""
 	}
 	return at, how
-}
-
-// suspects ranks the changes around an incident.
-func (a *App) suspects(ctx context.Context, i respond.Incident) ([]respond.Suspect, error) {
-	onset := i.Clocks.Impact
-	if onset.IsZero() {
-		onset = i.Clocks.Detected
-	}
-	changes, err := a.changes.List(ctx, act.ChangeFilter{From: onset.Add(-suspect.Lookback), To: i.Clocks.Detected.Add(time.Millisecond), Limit: 10_000})
-	if err != nil {
-		return nil, err
-	}
-	in := suspect.Input{Service: i.Service, Onset: onset, Detected: i.Clocks.Detected, Distances: a.distances(i.Service)}
-	for _, c := range changes {
-		sc := suspect.Change{
-			ID: c.ID, Kind: string(c.Kind), Summary: c.Summary, Service: c.Service, Actor: c.Actor, From: c.From, To: c.To, StartedAt: c.StartedAt, EndedAt: c.EndedAt,
-		}
-		for _, r := range c.Resources {
-			sc.Resources = append(sc.Resources, declare.ResourceID(r))
-		}
-		in.Changes = append(in.Changes, sc)
-	}
-	return suspect.Rank(in), nil
 }
 
 // onChange looks at the active incidents again: a change may be reported late.

@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -34,7 +35,7 @@ Exit code: 0 whatever the verdict, "nobody" included; 2 it could not be done.`,
 				if len(args) > 0 {
 					return fmt.Errorf("cannot rank suspects: got incident %s and --from %s, expected one of them", args[0], from)
 				}
-				return suspectsFrom(cmd, r.format, from)
+				return suspectsFrom(cmd, &r.format, from)
 			}
 			n, err := theIncident(cmd, r, args)
 			if err != nil {
@@ -47,7 +48,33 @@ Exit code: 0 whatever the verdict, "nobody" included; 2 it could not be done.`,
 	cmd.Flags().StringVar(&from, "from", "", "rank the case in this folder instead")
 	_ = cmd.MarkFlagDirname("from")
 	cmd.ValidArgsFunction = r.live(allIncidents)
+	cmd.AddCommand(judgeSuspect(r, "confirm", respond.Confirmed, "Say that a suspect was the cause"), judgeSuspect(r, "reject", respond.Rejected, "Say that a suspect was not the cause"))
 	return cmd
+}
+
+// judgeSuspect says of one suspect whether it was the cause.
+func judgeSuspect(r *remote, verb string, v respond.Verdict, short string) *cobra.Command {
+	var note string
+	cmd := &cobra.Command{
+		Use: verb + " INCIDENT RANK", Args: cobra.ExactArgs(2), ValidArgsFunction: r.live(activeIncidents), Short: short,
+		Long:    short + ". It is a fact on the timeline, and later rankings weigh it.",
+		Example: fmt.Sprintf("  evenkeel suspects %s 7 1 --note \"seen in the release's diff\"", verb),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			n, err := numberArg("incident", args[0])
+			if err != nil {
+				return err
+			}
+			rank, err := numberArg("suspect", args[1])
+			if err != nil {
+				return err
+			}
+			return change(cmd, r, verb+" suspect "+rank+" of incident "+n, post, "/incidents/"+n+"/suspects/"+rank+"/verdict", api.SuspectVerdict{Verdict: v, Note: note}, func(w io.Writer, l api.List[respond.Suspect]) {
+				suspectTable(l.Items).write(w)
+			})
+		},
+	}
+	cmd.Flags().StringVarP(&note, "note", "m", "", "why, for the timeline")
+	return r.changes(cmd)
 }
 
 // theIncident is the one that is named, or the newest active one.
@@ -74,9 +101,13 @@ func theIncident(cmd *cobra.Command, r *remote, args []string) (string, error) {
 }
 
 func suspectTable(items []respond.Suspect) *table {
-	t := columns("RANK", "SCORE", "CHANGE", "SERVICE", "AT", "WHAT", "WHY")
+	t := columns("RANK", "SCORE", "VERDICT", "CHANGE", "SERVICE", "AT", "WHAT", "WHY")
 	for _, s := range items {
-		t.row(fmt.Sprint(s.Rank), fmt.Sprintf("%.2f", s.Score), s.Change, string(s.Service), ago(s.At), s.Summary, s.Reason)
+		verdict := ""
+		if s.Decision != nil {
+			verdict = string(s.Decision.Verdict)
+		}
+		t.row(fmt.Sprint(s.Rank), fmt.Sprintf("%.2f", s.Score), verdict, s.Change, string(s.Service), ago(s.At), s.Summary, s.Reason)
 	}
 	return t
 }

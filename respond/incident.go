@@ -104,18 +104,6 @@ type Incident struct {
 // Ended says whether nothing moves it any more.
 func (i *Incident) Ended() bool { return i.Status == Resolved || i.Status == Merged }
 
-// Suspect is what may have caused an incident, best first. Score is in [0,1].
-type Suspect struct {
-	Rank     int               `json:"rank"`
-	Change   string            `json:"change,omitempty"` // ID
-	Service  declare.ServiceID `json:"service,omitempty"`
-	Summary  string            `json:"summary"`
-	Score    float64           `json:"score"`
-	Reason   string            `json:"reason"`   // one sentence
-	Evidence []string          `json:"evidence"` // each a phrase
-	At       time.Time         `json:"at"`
-}
-
 // IncidentFilter selects incidents, newest first. Zero fields do not restrict. Limit 0 means 100.
 type IncidentFilter struct {
 	Active  bool // open, acknowledged or mitigated
@@ -146,6 +134,8 @@ type Incidents interface {
 	Assign(ctx context.Context, now time.Time, actor journal.Actor, n Number, to declare.PersonID) (Incident, error)
 	Note(ctx context.Context, now time.Time, actor journal.Actor, n Number, text string) error
 	Notifications(ctx context.Context, n Number) ([]Notification, error)
+	// Judge records what somebody says of the suspect of a rank.
+	Judge(ctx context.Context, now time.Time, actor journal.Actor, n Number, rank int, v Verdict, note string) (Incident, error)
 }
 
 // ErrNotFound is returned for an incident that is not there.

@@ -347,6 +347,20 @@ func (b incidentBook) Note(_ context.Context, now time.Time, actor journal.Actor
 	return err
 }
 
+func (b incidentBook) Judge(_ context.Context, now time.Time, actor journal.Actor, n respond.Number, rank int, v respond.Verdict, note string) (respond.Incident, error) {
+	i, err := b.change(n, func(i *respond.Incident) error {
+		if rank < 1 || rank > len(i.Suspects) {
+			return &respond.InvalidError{Field: "rank", Got: fmt.Sprint(rank), Want: "a suspect"}
+		}
+		i.Suspects[rank-1].Decision = &respond.SuspectDecision{Verdict: v, Actor: actor, At: now, Note: note}
+		return nil
+	})
+	if err == nil {
+		b.e.fact(now, journal.Kind("incident.suspect_"+string(v)), actor, i.Fact, "suspect "+string(v)+": "+i.Suspects[rank-1].Summary, n.Ref())
+	}
+	return i, err
+}
+
 func (b incidentBook) Notifications(_ context.Context, n respond.Number) ([]respond.Notification, error) {
 	var out []respond.Notification
 	for _, x := range b.e.sent {

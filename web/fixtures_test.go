@@ -70,7 +70,7 @@ func busy(t testing.TB) *estate {
 		{Number: 7, Title: "Checkout fails one order in forty", Severity: detect.Page, Status: respond.Acknowledged, Service: "checkout", Services: []declare.ServiceID{"checkout", "storefront"}, Team: "shop", Assignee: "bob", Runbook: "checkout-rollback", Fact: inc,
 			Clocks: respond.Clocks{Impact: bad, ImpactSource: "first bad slice of checkout-availability", Detected: bad.Add(70 * time.Second), Acknowledged: bad.Add(4 * time.Minute)},
 			Suspects: []respond.Suspect{
-				{Rank: 1, Change: "c-142", Service: "checkout", Summary: "checkout 1.4.1 → 1.4.2", Score: 0.91, Reason: "Deployed 90 seconds before the onset, on the service itself; nothing else changed within an hour.", Evidence: []string{"90 s before the onset", "on checkout itself", "the error share of 1.4.2 is 2.6 %, that of 1.4.1 is 0.02 %"}, At: bad.Add(-90 * time.Second)},
+				{Rank: 1, Change: "c-142", Service: "checkout", Summary: "checkout 1.4.1 → 1.4.2", Score: 0.91, Reason: "Deployed 90 seconds before the onset, on the service itself; nothing else changed within an hour.", Evidence: []string{"90 s before the onset", "on checkout itself", "the error share of 1.4.2 is 2.6 %, that of 1.4.1 is 0.02 %"}, At: bad.Add(-90 * time.Second), Resource: "component/default/checkout", Pictures: []respond.Picture{stepPicture("http_requests_total that succeed <b>", bad)}, Decision: &respond.SuspectDecision{Verdict: respond.Confirmed, Actor: journal.Person("bob"), At: bad.Add(20 * time.Minute), Note: "seen in the diff <i>"}},
 				{Rank: 2, Change: "c-139", Service: "payments", Summary: "payments: new timeout", Score: 0.22, Reason: "A configuration change on something that checkout depends on, but 48 minutes before.", Evidence: []string{"48 m before the onset", "one step away"}, At: bad.Add(-48 * time.Minute)},
 			}},
 		{Number: 6, Title: "Payments answers slowly", Severity: detect.Page, Status: respond.Mitigated, Service: "payments", Services: []declare.ServiceID{"payments"}, Team: "platform", Clocks: respond.Clocks{Impact: ago_(3 * time.Hour), Detected: ago_(170 * time.Minute), Acknowledged: ago_(165 * time.Minute), Mitigated: ago_(140 * time.Minute)}},
@@ -150,3 +150,18 @@ func broken(t testing.TB) *estate {
 
 // fixtures are all states in which pages are looked at.
 var fixtures = map[string]func(testing.TB) *estate{"busy": busy, "quiet": quiet, "empty": empty, "broken": broken}
+
+// stepPicture is a signal that falls at the onset, with a gap.
+func stepPicture(metric string, onset time.Time) respond.Picture {
+	p := respond.Picture{Metric: metric, Base: 0.999, Onset: onset}
+	for i := range 60 {
+		v := 0.999 - 0.0004*float64(i%3)
+		if i >= 40 {
+			v = 0.974 + 0.002*float64(i%4)
+		}
+		if i < 20 || i > 24 {
+			p.Points = append(p.Points, respond.Point{At: onset.Add(time.Duration(i-40) * 15 * time.Second), Value: v})
+		}
+	}
+	return p
+}

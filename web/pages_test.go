@@ -196,6 +196,7 @@ func TestPagesSayWhatMatters(t *testing.T) {
 	f("alice", "/services", "Checkout", "failing", "degraded", "unmeasured", "none declared")
 	f("alice", "/services/checkout", "99.9 %", "The error budget burns at 24×", `id="chart-burn-checkout-availability"`, "checkout 1.4.2", "orders-db", "storefront")
 	f("alice", "/findings/12", "Its query had the value 24.20 when it opened.", "It held for 40s before it became a finding.", "/runbooks/checkout-rollback?incident=7")
+	f("alice", "/incidents/7", `<svg class="spark"`, `<line class="onset"`, "that succeed &lt;b&gt;", "as a cause by bob", "seen in the diff &lt;i&gt;", `name="verdict" value="rejected"`)
 	f("alice", "/incidents/7", "Deployed 90 seconds before the onset", "+1m 10s", "connection refused", "first bad slice", "impact", "&lt;b&gt;not markup&lt;/b&gt;", "named by the finding")
 	f("bob", "/runbooks/checkout-rollback?incident=7", `<option value="7" selected>`, "2 steps are over your level (junior)", "should have been read again by 2026-03-01", "<table>", "customers keep their baskets")
 	f("alice", "/runs/r-9f2", "Approve and run", `value="`+e.runs[0].Approvals[0].ShownHash+`"`, "version=1.4.1", "0.0261")

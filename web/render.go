@@ -223,7 +223,7 @@ var acts = map[string]string{
 	"acknowledge": "Acknowledged. The escalation stops here.", "mitigate": "Marked as mitigated.", "resolve": "Resolved. A review can be drafted now.",
 	"severity": "Severity set.", "role": "Role given.", "clock": "Clock corrected.", "merged": "Merged: this is the one that stays.", "split": "Split off: this is the new one.",
 	"task": "Task added.", "task-done": "Task done.", "linked": "Linked.", "told": "Told.",
-	"assigned": "Assigned.", "noted": "Note added to the timeline.",
+	"assigned": "Assigned.", "suspect": "On the timeline. Later rankings weigh it.", "noted": "Note added to the timeline.",
 	"silenced": "Silence added.", "expired": "Silence ended.",
 	"started": "Run started.", "approved": "Approved: the step runs.", "refused": "Refused: the step will not run.",
 	"retried": "The step runs again.", "skipped": "Step skipped.", "cancelled": "Run cancelled.",

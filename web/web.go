@@ -91,6 +91,7 @@ func (s *site) routes() map[string]handler {
 		"POST /incidents/{n}/do":               s.doIncident,
 		"POST /incidents/{n}/assign":           s.assignIncident,
 		"POST /incidents/{n}/note":             s.noteIncident,
+		"POST /incidents/{n}/suspects/{rank}":  s.judgeSuspect,
 		"GET /incidents/{n}/review":            s.review,
 		"GET /incidents/{n}/review.md":         s.reviewMarkdown,
 		"POST /incidents/{n}/review":           s.saveReview,

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sort"
 	"time"
+
+	"github.com/evenkeel/evenkeel/respond"
 )
 
 // Case is all that is known of one incident. Every part may be missing.
@@ -18,7 +20,8 @@ type Case struct {
 	Changes  []Change
 	Logs     []Log
 	Spans    []Span
-	Past     Past
+	Past     respond.Past
+	Sure     bool // something is wrong for sure: an objective paged
 }
 
 // Signal is one metric of one resource. Times are milliseconds, ascending; a gap is
@@ -71,23 +74,6 @@ type Span struct {
 	Failed              bool
 }
 
-// Past is what confirming and rejecting suspects has taught: how often a suspect of
-// a kind of change, or of a resource, was the cause.
-type Past struct {
-	Kinds     map[string]Record
-	Resources map[string]Record
-}
-
-// Record counts decisions about suspects.
-type Record struct{ Confirmed, Rejected int }
-
-// factor turns a record into a weight around 1: one decision moves little, many move
-// it between a half and one and a half.
-func (r Record) factor() float64 {
-	const even = 2 // imagined decisions of each sort
-	return 0.5 + float64(r.Confirmed+even)/float64(r.Confirmed+r.Rejected+2*even)
-}
-
 // clean sorts a signal, drops what is no number, and keeps the last of two samples of
 // one time.
 func (s *Signal) clean() {
@@ -117,6 +103,11 @@ func (b byTime) Less(i, j int) bool { return b.s.Times[i] < b.s.Times[j] }
 func (b byTime) Swap(i, j int) {
 	b.s.Times[i], b.s.Times[j] = b.s.Times[j], b.s.Times[i]
 	b.s.Values[i], b.s.Values[j] = b.s.Values[j], b.s.Values[i]
+}
+
+// Between are the indices of the samples in [from, to).
+func (s *Signal) Between(from, to time.Time) (int, int) {
+	return s.between(from.UnixMilli(), to.UnixMilli())
 }
 
 // between are the indices of the samples in [from, to).

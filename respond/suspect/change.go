@@ -3,6 +3,8 @@ package suspect
 import (
 	"math"
 	"time"
+
+	"github.com/evenkeel/evenkeel/respond"
 )
 
 // Lookback is how long before the onset a change can lie.
@@ -20,12 +22,12 @@ var kinds = map[string]float64{
 	"infrastructure": 0.9, "terraform": 0.9, "network": 0.9, "patch": 0.8, "rollback": 0.7, "scale": 0.6, "scaling": 0.6, "restart": 0.5, "run": 0.5,
 }
 
-func (c *Change) prior(p Past) float64 {
+func (c *Change) prior(p respond.Past) float64 {
 	k, known := kinds[c.Kind]
 	if !known {
 		k = 0.8
 	}
-	return math.Min(1, k*p.Kinds[c.Kind].factor())
+	return math.Min(1, k*p.Kinds[c.Kind].Factor())
 }
 
 // freshness is 1 for a change right before a time and halves with every quarter of an

@@ -406,46 +406,6 @@ func sets(t *testing.T) []set {
 	return sets
 }
 
-func TestExplore(t *testing.T) {
-	if os.Getenv("EXPLORE") == "" {
-		t.Skip()
-	}
-	all := sets(t)
-	vars := map[string]*float64{"still": &still, "sustained": &sustained, "relative": &relative, "common": &common, "expl": &expl, "calm": &calm, "wload": &wload, "both": &both, "wchange": &wchange, "listcut": &listcut, "leastSum": &leastSum, "beyond": &beyond}
-	for _, cfg := range strings.Split(os.Getenv("EXPLORE"), ";") {
-		old := map[string]float64{}
-		for kv := range strings.FieldsSeq(cfg) {
-			k, v, ok := strings.Cut(kv, "=")
-			if !ok {
-				continue
-			}
-			old[k] = *vars[k]
-			*vars[k] = must(strconv.ParseFloat(v, 64))
-		}
-		t.Logf("##### %s", cfg)
-		for _, s := range all {
-			var plain, innocent, guilty tally
-			for i, tr := range s.trials {
-				plain.add(t, tr, "")
-				if os.Getenv("PLAIN") == "" {
-					x, _ := withChanges(tr, uint64(i), false, 8)
-					innocent.add(t, x, "")
-					x, did := withChanges(tr, uint64(i), true, 8)
-					guilty.add(t, x, did)
-				}
-			}
-			t.Logf("%-44s %s", s.name, plain)
-			if innocent.n+innocent.quiet > 0 {
-				t.Logf("%-44s %s", "   + 8 bystander changes", innocent)
-				t.Logf("%-44s %s", "   + the change that did it", guilty)
-			}
-		}
-		for k, v := range old {
-			*vars[k] = v
-		}
-	}
-}
-
 // TestCorporaSuspects prints how well causes are found in public incidents, beside the
 // published bars. One configuration for all.
 func TestCorporaSuspects(t *testing.T) {

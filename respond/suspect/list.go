@@ -1,6 +1,10 @@
 package suspect
 
-import "math"
+import (
+	"math"
+	"slices"
+	"strings"
+)
 
 // bare is the window of a case without signals: only the onset and what lies before.
 func bare(c *Case) window {
@@ -25,17 +29,30 @@ func bare(c *Case) window {
 	return w
 }
 
-// list turns the judged resources into suspects. A resource that more than one change
-// fits is there once for each.
+// list turns the judged resources into suspects. A resource that more changes fit is
+// there again for each, at the share of its score that they fit as well.
 func list(c *Case, all []*resource, w window, bar float64) []Suspect {
-	var out []Suspect
+	type entry struct {
+		*resource
+		ch    *Change
+		score float64
+	}
+	var entries []entry
 	for _, r := range all {
-		if len(out) == most || r.score <= listcut*bar {
-			break
+		if r.score <= listcut*bar {
+			continue
 		}
-		out = append(out, Suspect{
-			Resource: r.name, Change: r.named(), Score: scale(r.score, bar), At: at(r.at), Evidence: r.evidence(c, w),
-		})
+		entries = append(entries, entry{r, r.named(), r.score})
+		for _, x := range r.changes[min(1, len(r.changes)):] {
+			if share := x.weight / r.weight; share >= again && x.weight >= leastFit {
+				entries = append(entries, entry{r, x.Change, r.score * share * 0.99})
+			}
+		}
+	}
+	slices.SortStableFunc(entries, func(a, b entry) int { return cmpDown(a.score, b.score) })
+	var out []Suspect
+	for _, e := range entries[:min(most, len(entries))] {
+		out = append(out, Suspect{Resource: e.name, Change: e.ch, Score: scale(e.score), At: at(e.at), Evidence: e.evidence(c, e.ch, w)})
 	}
 	return out
 }
@@ -50,5 +67,30 @@ func (r *resource) named() *Change {
 
 const leastFit = 0.05
 
-// scale brings a strength into [0,1]: a third at the bar.
-func scale(x, bar float64) float64 { return math.Round(1000*x/(x+2*bar)) / 1000 }
+// again is the share of the best change's weight from which another one of the same
+// resource is told as well.
+const again = 0.5
+
+// scale brings a strength into [0,1]: a third where it is just enough to be told.
+func scale(x float64) float64 { return math.Round(1000*x/(x+2*leastSum)) / 1000 }
+
+// Reason is what speaks most for a suspect, as one sentence; of names the service that
+// suffers.
+func (s *Suspect) Reason(of string) string {
+	name := s.Resource[strings.LastIndexByte(s.Resource, '/')+1:]
+	text := ""
+	for _, e := range s.Evidence {
+		switch {
+		case e.Kind == "change":
+			text = e.Text
+		case text == "":
+			text = name + ": " + e.Text
+		case e.Kind == "metric" || e.Kind == "log":
+			return text + "; " + e.Text + "."
+		}
+	}
+	if text == "" {
+		return name + " stands out while " + of + " suffers."
+	}
+	return text + "."
+}

@@ -74,10 +74,17 @@ func surges(logs []Log, w window, name func(string) string, known map[string]boo
 	}
 	var quiet, active float64 // lengths
 	var seenQuiet bool
-	for _, q := range w.quiet {
-		quiet += float64(q[1] - q[0])
+	if len(logs) == 0 {
+		return nil
 	}
-	active = float64(w.end - w.earliest)
+	first, last := logs[0].At.UnixMilli(), logs[0].At.UnixMilli()
+	for _, l := range logs {
+		first, last = min(first, l.At.UnixMilli()), max(last, l.At.UnixMilli())
+	}
+	for _, q := range w.quiet { // only while anything was written down
+		quiet += float64(max(0, min(q[1], last)-max(q[0], first)))
+	}
+	active = float64(max(1, min(w.end, last+1)-max(w.earliest, first)))
 	all := map[key]*tally{}
 	var order []key
 	for _, l := range logs {
@@ -130,7 +137,7 @@ func surges(logs []Log, w window, name func(string) string, known map[string]boo
 		}
 		body := strings.ToLower(x.example)
 		for r := range known {
-			if r != x.resource && len(r) >= 4 && strings.Contains(body, plainer(r)[len(plainer(r))-1]) {
+			if p := plainer(r); r != x.resource && mentions(body, p[len(p)-1]) {
 				x.about = append(x.about, r)
 			}
 		}
@@ -139,6 +146,27 @@ func surges(logs []Log, w window, name func(string) string, known map[string]boo
 	}
 	slices.SortStableFunc(out, func(a, b surge) int { return cmpDown(a.z, b.z) })
 	return out
+}
+
+// mentions says that a text has a name as a word of its own.
+func mentions(text, name string) bool {
+	if len(name) < 3 {
+		return false
+	}
+	letter := func(i int) bool {
+		return i >= 0 && i < len(text) && (text[i] >= 'a' && text[i] <= 'z' || text[i] >= '0' && text[i] <= '9')
+	}
+	for from := 0; ; {
+		i := strings.Index(text[from:], name)
+		if i < 0 {
+			return false
+		}
+		i += from
+		if !letter(i-1) && !letter(i+len(name)) {
+			return true
+		}
+		from = i + 1
+	}
 }
 
 func cmpDown(a, b float64) int {

@@ -3,9 +3,10 @@ package suspect
 import (
 	"cmp"
 	"math"
-	"os"
 	"slices"
 	"time"
+
+	"github.com/evenkeel/evenkeel/respond"
 )
 
 // Verdict is what the ranking came to.
@@ -25,7 +26,7 @@ type Result struct {
 	Took     time.Duration
 }
 
-// Suspect is a resource, with the change of it that fits best.
+// Suspect is a resource, with a change of it that fits.
 type Suspect struct {
 	Resource string
 	Change   *Change
@@ -45,9 +46,10 @@ type Evidence struct {
 }
 
 var (
-	most     = 10
-	leastSum = 1.0  // of strength: below it nobody is blamed
-	beyond   = 1.25 // times what the quiet window's own worst hour has
+	most      = 10
+	leastSum  = 1.0  // of strength: below it nobody is blamed
+	leastSure = 0.1  // the same where something is wrong for sure
+	beyond    = 1.25 // times what the quiet window's own worst hour has
 )
 
 // resource is what is known of one while ranking.
@@ -55,6 +57,8 @@ type resource struct {
 	name     string
 	shifts   []shift
 	logs     []surge
+	accused  float64 // strength of what the records of others say of it
+	shown    float64 // what its signals come to, before changes are weighed
 	in, out  float64 // strengths
 	loads    float64
 	hasIn    bool // it has signals of its own side that could have moved
@@ -107,21 +111,15 @@ func rank(c *Case) Result {
 	scored := score(c, k, g, w, true)
 	res := Result{Verdict: Nobody, Onset: at(w.onset)}
 	best := 0.0
-	for _, r := range scored {
-		best = math.Max(best, r.score)
+	for _, r := range scored { // what is explained by another counts for the verdict in full
+		best = math.Max(best, math.Max(r.score, r.shown))
 	}
 	bar := leastSum
-	if comparable && !suffers(c, scored) {
+	switch {
+	case c.Sure:
+		bar = leastSure
+	case comparable && !suffers(c, scored):
 		bar = math.Max(1.5*leastSum, beyond*quietBest(c, k, g, w))
-	}
-	if debug {
-		tt := 0.0
-		for _, r := range scored {
-			if r.name == c.Target {
-				tt = r.out
-			}
-		}
-		println("  DEBUG target", int(tt*100), "best", int(best*100), "bar", int(bar*100))
 	}
 	if best < bar {
 		return res
@@ -137,11 +135,6 @@ func quietBest(c *Case, k *names, g *graph, w window) float64 {
 	const tries = 6
 	length := w.end - w.earliest
 	var tops []float64
-	defer func() {
-		if debug {
-			println()
-		}
-	}()
 	for _, q := range w.quiet {
 		room := q[1] - q[0] - length
 		if room < 3*length {
@@ -154,9 +147,6 @@ func quietBest(c *Case, k *names, g *graph, w window) float64 {
 			x := 0.0
 			for _, r := range score(c, k, g, p, false) {
 				x = math.Max(x, r.score)
-			}
-			if debug {
-				print(" ", int(x*100))
 			}
 			tops = append(tops, x)
 		}
@@ -228,6 +218,10 @@ func score(c *Case, k *names, g *graph, w window, all bool) []*resource {
 		for _, x := range surges(c.Logs, w, k.of, k.known) {
 			r := get(x.resource)
 			r.logs = append(r.logs, x)
+			for _, other := range x.about[:min(2, len(x.about))] {
+				o := get(other)
+				o.accused = math.Max(o.accused, strength(x.z))
+			}
 		}
 	}
 	for _, r := range out {
@@ -259,7 +253,26 @@ func score(c *Case, k *names, g *graph, w window, all bool) []*resource {
 		if d, ok := distances[r.name]; ok {
 			r.reached, r.distance = true, d
 		}
-		shifted = math.Max(shifted, r.base())
+		r.shown = r.base()
+		shifted = math.Max(shifted, r.shown)
+		if g.edges > 0 && target != "" && !r.reached {
+			r.shown = 0
+		}
+	}
+	for _, r := range out {
+		r.weighChanges()
+	}
+	for _, r := range out { // what nobody watches and was just changed may be why its callers suffer
+		if r.in > 0 {
+			continue
+		}
+		for _, name := range g.callees[r.name] {
+			if o := byName[name]; o != nil && !o.hasAny && o.weight > 0 {
+				for i := range r.outs {
+					r.outs[i].explained = math.Max(r.outs[i].explained, 0.6*o.weight)
+				}
+			}
+		}
 	}
 	for _, r := range out {
 		r.finish(c, g, target, shifted)
@@ -324,11 +337,11 @@ func (r *resource) base() float64 {
 	if r.hasIn && r.in == 0 {
 		out *= calm // its own signals are calm: it suffers
 	}
-	return math.Max(r.in, out) + both*math.Min(r.in, out) + wload*math.Max(r.loads, 0) + 0.6*r.logStrength()
+	return math.Max(r.in, out) + both*math.Min(r.in, out) + wload*math.Max(r.loads, 0) + 0.6*r.logStrength() + 0.2*r.accused
 }
 
 // weigh is how well a change fits what its resource did.
-func weigh(ch *Change, r *resource, w window, p Past) float64 {
+func weigh(ch *Change, r *resource, w window, p respond.Past) float64 {
 	onset := at(w.onset)
 	fresh := ch.freshness(onset, tolerance)
 	if r.in+r.out > 0 { // its own signals say when
@@ -337,22 +350,29 @@ func weigh(ch *Change, r *resource, w window, p Past) float64 {
 	return fresh * ch.prior(p)
 }
 
-// finish joins the evidence to one score.
-func (r *resource) finish(c *Case, g *graph, target string, shifted float64) {
+// weighChanges finds the change that fits best.
+func (r *resource) weighChanges() {
 	slices.SortStableFunc(r.changes, func(a, b weighed) int {
 		return cmp.Or(cmpDown(a.weight, b.weight), b.At.Compare(a.At), cmp.Compare(a.ID, b.ID))
 	})
 	if len(r.changes) > 0 {
 		r.change, r.weight = r.changes[0].Change, r.changes[0].weight
 	}
+}
+
+// finish joins the evidence to one score.
+func (r *resource) finish(c *Case, g *graph, target string, shifted float64) {
 	r.score = r.base() * (1 + wchange*r.weight)
 	switch {
+	case r.hasAny && r.base() == 0 && c.Sure:
+		// It was changed, and no signal that is read moved: there are others.
+		r.score += leastSum * r.weight
 	case r.hasAny && r.base() == 0:
 		// It was changed, and its signals did not move: a bystander.
 		r.score += 0.1 * r.weight * math.Min(shifted, 1)
 	case !r.hasAny && len(c.Signals) > 0:
 		// Nobody watches it. It can be what moved the others.
-		r.score += 0.5 * r.weight * math.Min(shifted, 4)
+		r.score += 0.8 * r.weight * math.Min(shifted, 4)
 	case !r.hasAny:
 		r.score += 2 * leastSum * r.weight
 	}
@@ -363,9 +383,15 @@ func (r *resource) finish(c *Case, g *graph, target string, shifted float64) {
 			r.score *= math.Pow(perStep, float64(r.distance))
 		}
 	}
-	r.score *= c.Past.Resources[r.name].factor()
+	r.score *= c.Past.Resources[r.name].Factor()
 }
 
-var debug = os.Getenv("VERBOSE") != ""
-
-var expl, calm, wload, both, wchange, listcut = 0.85, 0.6, 0.3, 0.4, 0.8, 0.1
+// The weights of the kinds of evidence.
+var (
+	expl    = 0.85 // of an outward shift that callees account for in full
+	calm    = 0.6  // of an outward shift where the resource's own signals are calm
+	wload   = 0.3  // of a shift in what is asked of it
+	both    = 0.4  // of the weaker side, where both its own and its outward signals moved
+	wchange = 0.8  // of a change that fits perfectly
+	listcut = 0.1  // of the bar: below it a suspect is not told
+)

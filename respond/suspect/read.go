@@ -231,7 +231,7 @@ func lines[T any](name string, in io.Reader, row func(line int, v *T) error) err
 func inJSON(name string, line int, got string, err error) error {
 	var t *json.UnmarshalTypeError
 	if errors.As(err, &t) {
-		return wrong(name, line, t.Field, "a "+t.Value, "a "+t.Type.String())
+		return wrong(name, line, strings.ToLower(t.Field), "a "+t.Value, "a "+t.Type.String())
 	}
 	var te *timeError
 	if errors.As(err, &te) {

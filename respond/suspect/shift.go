@@ -33,7 +33,7 @@ func strength(z float64) float64 {
 var (
 	still     = 2.5   // deviations that mean nothing
 	sustained = 90e3  // milliseconds that a shift has to last to count in full
-	relative  = 0.05  // of its own level: no scale is smaller
+	relative  = 0.1   // of its own level: no scale is smaller
 	common    = 0.02  // of the level that this metric usually has among the resources
 	ofShare   = 0.003 // of a share: the smallest difference that counts, where requests are not counted
 	leastSeen = 2     // quiet samples without which nothing is said

@@ -9,9 +9,9 @@ import (
 )
 
 // evidence puts what speaks for a suspect in words, the weightiest first.
-func (r *resource) evidence(c *Case, w window) []Evidence {
+func (r *resource) evidence(c *Case, ch *Change, w window) []Evidence {
 	var out []Evidence
-	if ch := r.named(); ch != nil {
+	if ch != nil {
 		out = append(out, Evidence{Kind: "change", Text: r.changeText(ch, w), At: ch.At, Weight: r.weight})
 	}
 	shifts := slices.Clone(r.shifts)
@@ -62,6 +62,7 @@ func (r *resource) changeText(ch *Change, w window) string {
 	if s == "" {
 		s = "change"
 	}
+	s += " of " + r.name[strings.LastIndexByte(r.name, '/')+1:]
 	if ch.To != "" {
 		s += " " + ch.To
 	}
@@ -83,7 +84,7 @@ func (r *resource) changeText(ch *Change, w window) string {
 			s += " began"
 		}
 	}
-	if ch.Summary != "" {
+	if ch.Summary != "" && !strings.HasPrefix(s, ch.Summary) && !strings.HasPrefix(ch.Summary, ch.Kind+" of ") {
 		s += ": " + ch.Summary
 	}
 	return s

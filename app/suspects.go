@@ -1,0 +1,233 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/evenkeel/evenkeel/act"
+	"github.com/evenkeel/evenkeel/declare"
+	"github.com/evenkeel/evenkeel/observe/logs"
+	"github.com/evenkeel/evenkeel/respond"
+	"github.com/evenkeel/evenkeel/respond/suspect"
+)
+
+const (
+	suspectDepth      = 4             // dependency steps that are looked at
+	suspectQuiet      = 2 * time.Hour // before the onset
+	suspectAfter      = 30 * time.Minute
+	suspectPatience   = 5 * time.Second // for the stores; a page does not wait longer
+	suspectAgain      = 30 * time.Second
+	suspectLogsBefore = 30 * time.Minute // of logs before the onset
+	suspectRows       = 50_000
+)
+
+// suspects ranks what may have caused an incident, by all that is known of its service
+// and of what that depends on. A store that cannot be read leaves its part out: a page
+// with half of the evidence is better than none.
+func (a *App) suspects(ctx context.Context, i respond.Incident) ([]respond.Suspect, error) {
+	now := time.Now()
+	c, err := a.suspectCase(ctx, i, now)
+	if err != nil {
+		return nil, err
+	}
+	return a.suspectList(c, suspect.Rank(c)), nil
+}
+
+// suspectCase collects the case of an incident.
+func (a *App) suspectCase(ctx context.Context, i respond.Incident, now time.Time) (suspect.Case, error) {
+	onset := i.Clocks.Impact
+	if onset.IsZero() {
+		onset = i.Clocks.Detected
+	}
+	until := now
+	for _, end := range []time.Time{i.Clocks.Mitigated, i.Clocks.Resolved, onset.Add(suspectAfter)} {
+		if !end.IsZero() && end.Before(until) {
+			until = end
+		}
+	}
+	w := a.ws()
+	c := suspect.Case{Onset: onset, Until: until, Sure: true}
+	if svc := w.Service(i.Service); svc != nil {
+		c.Target = string(svc.Resource())
+	}
+	near := map[string]int{}
+	for r, d := range w.Distances(i.Service) {
+		if d <= suspectDepth {
+			near[string(r)] = d
+		}
+	}
+	c.Edges = suspectEdges(w, near)
+	var err error
+	if c.Changes, err = a.suspectChanges(ctx, onset, i.Clocks.Detected, near); err != nil {
+		return c, err
+	}
+	if c.Past, err = a.incidents.Past(ctx, i.Number); err != nil {
+		return c, err
+	}
+	names := map[string]string{}
+	for r := range near {
+		names[r[strings.LastIndexByte(r, '/')+1:]] = r
+	}
+	ctx, cancel := context.WithTimeout(ctx, suspectPatience)
+	defer cancel()
+	from := onset.Add(-suspectQuiet)
+	for _, part := range []struct {
+		name string
+		read func() error
+	}{
+		{"metrics", func() (err error) {
+			var cut bool
+			if c.Signals, cut, err = suspect.Gather(ctx, a.metrics, names, from, until); cut {
+				a.o.Logger.Warn("more series than a ranking of suspects reads", "incident", i.Number)
+			}
+			return err
+		}},
+		{"logs", func() (err error) { c.Logs, err = a.suspectLogs(ctx, names, onset, until); return err }},
+	} {
+		if err := part.read(); err != nil {
+			a.o.Logger.Error("cannot read a part of the evidence", "incident", i.Number, "part", part.name, "err", err)
+		}
+	}
+	return c, nil
+}
+
+// suspectEdges are the declared dependencies between what is near.
+func suspectEdges(w *declare.Workspace, near map[string]int) []suspect.Edge {
+	var out []suspect.Edge
+	add := func(from declare.ResourceID, to []declare.ResourceID) {
+		if _, ok := near[string(from)]; ok {
+			for _, t := range to {
+				out = append(out, suspect.Edge{Caller: string(from), Callee: string(t)})
+			}
+		}
+	}
+	for _, s := range w.Services {
+		add(s.Resource(), s.DependsOn)
+	}
+	for _, r := range w.Resources {
+		add(r.ID, r.DependsOn)
+	}
+	return out
+}
+
+// suspectChanges are those on what is near, begun before the detection.
+func (a *App) suspectChanges(ctx context.Context, onset, detected time.Time, near map[string]int) ([]suspect.Change, error) {
+	all, err := a.changes.List(ctx, act.ChangeFilter{From: onset.Add(-suspect.Lookback), To: detected.Add(time.Millisecond), Limit: 10_000})
+	if err != nil {
+		return nil, err
+	}
+	var out []suspect.Change
+	for _, c := range all {
+		touched := map[string]bool{}
+		if c.Service != "" {
+			touched["component/default/"+string(c.Service)] = true
+		}
+		for _, r := range c.Resources {
+			touched[string(r)] = true
+		}
+		maps.DeleteFunc(touched, func(r string, _ bool) bool { _, ok := near[r]; return !ok })
+		if len(touched) == 0 {
+			continue
+		}
+		out = append(out, suspect.Change{
+			ID: c.ID, Kind: string(c.Kind), Summary: c.Summary, Resources: slices.Sorted(maps.Keys(touched)), Actor: c.Actor, From: c.From, To: c.To, At: c.StartedAt, End: c.EndedAt,
+		})
+	}
+	return out, nil
+}
+
+// suspectList puts a ranking in the words of an incident.
+func (a *App) suspectList(c suspect.Case, r suspect.Result) []respond.Suspect {
+	out := []respond.Suspect{}
+	for n, s := range r.Suspects {
+		x := respond.Suspect{Rank: n + 1, Resource: declare.ResourceID(s.Resource), Score: s.Score, At: s.At, Evidence: []string{}}
+		name := s.Resource[strings.LastIndexByte(s.Resource, '/')+1:]
+		if a.ws().Service(declare.ServiceID(name)) != nil && strings.HasPrefix(s.Resource, "component/") {
+			x.Service = declare.ServiceID(name)
+		}
+		x.Summary = name
+		if s.Change != nil {
+			x.Change, x.Kind, x.At = s.Change.ID, s.Change.Kind, s.Change.At
+			x.Summary = strings.TrimSpace(s.Change.Kind + " of " + name + " " + s.Change.To)
+		}
+		for _, e := range s.Evidence {
+			x.Evidence = append(x.Evidence, e.Text)
+			if e.Signal != nil && len(x.Pictures) < 3 {
+				x.Pictures = append(x.Pictures, picture(e, r.Onset, c.Until))
+			}
+		}
+		x.Reason = s.Reason(c.Target[strings.LastIndexByte(c.Target, '/')+1:])
+		out = append(out, x)
+	}
+	return out
+}
+
+// picture is a signal around the onset, thinned to what a small drawing shows.
+func picture(e suspect.Evidence, onset, until time.Time) respond.Picture {
+	const points = 80
+	from := onset.Add(-2 * until.Sub(onset)).Add(-5 * time.Minute)
+	lo, hi := e.Signal.Between(from, until.Add(time.Second))
+	p := respond.Picture{Metric: e.Signal.Metric, Base: e.Base, Onset: onset}
+	step := max(1, (hi-lo+points-1)/points)
+	for k := lo; k < hi; k += step {
+		p.Points = append(p.Points, respond.Point{At: time.UnixMilli(e.Signal.Times[k]).UTC(), Value: e.Signal.Values[k]})
+	}
+	return p
+}
+
+// suspectLogs are the records of some services around an onset. The quiet time of logs
+// is shorter: they are many.
+func (a *App) suspectLogs(ctx context.Context, names map[string]string, onset, until time.Time) ([]suspect.Log, error) {
+	var words []string
+	for n := range names {
+		words = append(words, strconv.Quote(n))
+	}
+	slices.Sort(words)
+	from := onset.Add(-suspectLogsBefore)
+	text := fmt.Sprintf("_time:[%s, %s] {service.name in (%s)} | fields _time, _msg, service.name, severity, level, severity_text | limit %d",
+		from.UTC().Format(time.RFC3339), until.UTC().Format(time.RFC3339), strings.Join(words, ","), suspectRows)
+	q, err := logs.ParseQuery(text, until)
+	if err != nil {
+		return nil, err
+	}
+	var out []suspect.Log
+	err = a.logs.Each(ctx, q, func(r logs.Row) bool {
+		if to, ok := names[r.Service()]; ok {
+			out = append(out, suspect.Log{At: time.Unix(0, r.Time), Resource: to, Severity: r.Severity(), Body: strings.Clone(r.Message())})
+		}
+		return true
+	})
+	return out, err
+}
+
+// keepSuspecting ranks the active incidents of the last half hour again, as evidence
+// comes in.
+func (a *App) keepSuspecting(ctx context.Context) error {
+	tick := time.NewTicker(suspectAgain)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case now := <-tick.C:
+			a.suspectActive(ctx, now)
+		}
+	}
+}
+
+func (a *App) suspectActive(ctx context.Context, now time.Time) {
+	active, err := a.incidents.List(ctx, respond.IncidentFilter{Active: true})
+	for _, i := range active {
+		if err == nil && now.Sub(i.Clocks.Detected) < suspectAfter {
+			err = a.incidents.RefreshSuspects(ctx, now, i.Number)
+		}
+	}
+	if err != nil && ctx.Err() == nil {
+		a.o.Logger.Error("cannot rank suspects again", "err", err)
+	}
+}
