@@ -175,7 +175,7 @@ func picture(e suspect.Evidence, onset, until time.Time) respond.Picture {
 	p := respond.Picture{Metric: e.Signal.Metric, Base: e.Base, Onset: onset}
 	step := max(1, (hi-lo+points-1)/points)
 	for k := lo; k < hi; k += step {
-		p.Points = append(p.Points, respond.Point{At: time.UnixMilli(e.Signal.Times[k]).UTC(), Value: e.Signal.Values[k]})
+		p.Points = append(p.Points, respond.Sample{At: time.UnixMilli(e.Signal.Times[k]).UTC(), Value: e.Signal.Values[k]})
 	}
 	return p
 }

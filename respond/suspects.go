@@ -32,11 +32,11 @@ type Picture struct {
 	Metric string    `json:"metric"`
 	Base   float64   `json:"base"` // its quiet level
 	Onset  time.Time `json:"onset"`
-	Points []Point   `json:"points"`
+	Points []Sample  `json:"points"`
 }
 
-// Point is one sample of a picture.
-type Point struct {
+// Sample is one point of a picture.
+type Sample struct {
 	At    time.Time `json:"at"`
 	Value float64   `json:"value"`
 }

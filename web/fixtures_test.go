@@ -160,7 +160,7 @@ func stepPicture(metric string, onset time.Time) respond.Picture {
 			v = 0.974 + 0.002*float64(i%4)
 		}
 		if i < 20 || i > 24 {
-			p.Points = append(p.Points, respond.Point{At: onset.Add(time.Duration(i-40) * 15 * time.Second), Value: v})
+			p.Points = append(p.Points, respond.Sample{At: onset.Add(time.Duration(i-40) * 15 * time.Second), Value: v})
 		}
 	}
 	return p
