@@ -19,6 +19,9 @@ import (
 	"github.com/evenkeel/evenkeel/detect/budget"
 	"github.com/evenkeel/evenkeel/journal"
 	"github.com/evenkeel/evenkeel/learn"
+	"github.com/evenkeel/evenkeel/observe"
+	"github.com/evenkeel/evenkeel/observe/logs"
+	"github.com/evenkeel/evenkeel/observe/trace"
 	"github.com/evenkeel/evenkeel/respond"
 	"github.com/evenkeel/evenkeel/respond/alert"
 )
@@ -62,6 +65,12 @@ type Options struct {
 	// Verification is what was measured around a change; act.ErrNotFound where nothing
 	// was. Optional.
 	Verification func(ctx context.Context, change string) (verify.Verification, error)
+	// Traces is the store of spans, Logs that of log lines. Optional: without them none are
+	// found.
+	Traces *trace.Store
+	Logs   *logs.Store
+	// Calls are the calls between services that spans tell of in a time. Optional.
+	Calls func(ctx context.Context, from, to time.Time) ([]observe.Call, error)
 	// URL makes a link to a path of the pages. Optional: the path alone.
 	URL func(path string) string
 	// Patterns are those of the logs. Optional: without it there are none.

@@ -19,7 +19,8 @@ func (a *App) faces() (map[string]http.Handler, error) {
 		Budget:   a.budgetReport,
 		Roster:   a.roster,
 		Patterns: a.patterns,
-		Started:  a.started, Logger: a.o.Logger.With("room", "api"), Version: a.o.Version, Closing: a.closing,
+		Traces:   a.traces, Logs: a.logs, Calls: a.seenCalls,
+		Started: a.started, Logger: a.o.Logger.With("room", "api"), Version: a.o.Version, Closing: a.closing,
 	})
 	if err != nil {
 		return nil, err

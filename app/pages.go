@@ -22,7 +22,7 @@ func (a *App) pages() (http.Handler, error) {
 		Workspace: a.ws, WorkspaceProblems: a.refused, Journal: a.db, Findings: a.findings, Incidents: a.incidents, Desk: a.incidents, Changes: a.changes,
 		Runs: a.runs, Reviews: a.reviews, Silences: silences{a.alerts}, Accounts: accounts{a.accounts},
 		Query: a.instant, QueryRange: a.series, Replay: a.replay, Hygiene: a.hygiene, Gate: a.gate, Gates: a.gates.List, Verification: a.verified.Get,
-		Guide:  a.runs,
+		Guide: a.runs, Logs: a.logs, Traces: a.traces, Exemplars: a.exemplars,
 		Budget: a.budgetReport,
 		Roster: a.roster,
 		Logger: a.o.Logger.With("room", "web"), Version: a.o.Version, Closing: a.closing,

@@ -9,12 +9,17 @@ import (
 	"time"
 
 	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/promql/parser"
 
 	"github.com/evenkeel/evenkeel/api/jaeger"
 	"github.com/evenkeel/evenkeel/declare"
+	"github.com/evenkeel/evenkeel/detect"
+	"github.com/evenkeel/evenkeel/detect/dependency"
+	"github.com/evenkeel/evenkeel/observe"
 	"github.com/evenkeel/evenkeel/observe/logs"
 	"github.com/evenkeel/evenkeel/observe/otlp"
 	"github.com/evenkeel/evenkeel/observe/trace"
+	"github.com/evenkeel/evenkeel/web"
 )
 
 // openTraces opens the store of spans.
@@ -32,6 +37,7 @@ func (a *App) openTraces(w *declare.Workspace) error {
 	a.red = trace.NewRed(a.metrics, log)
 	a.part("observe: series of spans", a.red.Run)
 	a.traces = trace.New(rows, a.red)
+	a.part("detect: dependencies", a.dependencies)
 	return nil
 }
 
@@ -55,18 +61,13 @@ func (a *App) calls(ctx context.Context, from, to time.Time) ([]jaeger.Call, err
 	return out, err
 }
 
-// seenCall is how often one service called another in a time, and how often in vain.
-type seenCall struct {
-	Client, Server string
-	Calls, Failed  float64
-}
-
-func (a *App) seenCalls(ctx context.Context, from, to time.Time) ([]seenCall, error) {
+// seenCalls are the calls between services that spans tell of in a time.
+func (a *App) seenCalls(ctx context.Context, from, to time.Time) ([]observe.Call, error) {
 	over := model.Duration(max(time.Second, to.Sub(from).Truncate(time.Second))).String()
 	type pair struct{ client, server string }
-	by := map[pair]*seenCall{}
-	for name, into := range map[string]func(*seenCall) *float64{
-		trace.GraphTotal: func(c *seenCall) *float64 { return &c.Calls }, trace.GraphFailed: func(c *seenCall) *float64 { return &c.Failed },
+	by := map[pair]*observe.Call{}
+	for name, into := range map[string]func(*observe.Call) *float64{
+		trace.GraphTotal: func(c *observe.Call) *float64 { return &c.Calls }, trace.GraphFailed: func(c *observe.Call) *float64 { return &c.Failed },
 	} {
 		v, err := a.engine.Query(ctx, "sum by (client, server) (increase("+name+"["+over+"]))", to)
 		if err != nil {
@@ -75,17 +76,96 @@ func (a *App) seenCalls(ctx context.Context, from, to time.Time) ([]seenCall, er
 		for _, s := range v {
 			k := pair{s.Metric.Get("client"), s.Metric.Get("server")}
 			if by[k] == nil {
-				by[k] = &seenCall{Client: k.client, Server: k.server}
+				by[k] = &observe.Call{Client: k.client, Server: k.server}
 			}
 			*into(by[k]) = s.F
 		}
 	}
-	out := make([]seenCall, 0, len(by))
+	out := make([]observe.Call, 0, len(by))
 	for _, c := range by {
 		out = append(out, *c)
 	}
-	slices.SortFunc(out, func(a, b seenCall) int {
+	slices.SortFunc(out, func(a, b observe.Call) int {
 		return cmp.Or(strings.Compare(a.Client, b.Client), strings.Compare(a.Server, b.Server))
 	})
 	return out, nil
+}
+
+// exemplars are requests behind the samples of an expression, the newest first.
+func (a *App) exemplars(ctx context.Context, expr string, from, to time.Time) ([]web.Exemplar, error) {
+	parsed, err := parser.NewParser(parser.Options{}).ParseExpr(expr)
+	if err != nil {
+		return nil, err
+	}
+	q, err := a.metrics.ExemplarQuerier(ctx)
+	if err != nil {
+		return nil, err
+	}
+	found, err := q.Select(from.UnixMilli(), to.UnixMilli(), parser.ExtractSelectors(parsed)...)
+	if err != nil {
+		return nil, err
+	}
+	var out []web.Exemplar
+	for _, series := range found {
+		for _, e := range series.Exemplars {
+			id := cmp.Or(e.Labels.Get("trace_id"), e.Labels.Get("traceID"))
+			if id != "" {
+				out = append(out, web.Exemplar{Labels: series.SeriesLabels.Map(), At: time.UnixMilli(e.Ts).UTC(), Value: e.Value, TraceID: id, SpanID: e.Labels.Get("span_id")})
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b web.Exemplar) int { return b.At.Compare(a.At) })
+	return out, nil
+}
+
+// dependencies compares the dependencies that are declared with the calls that are seen.
+func (a *App) dependencies(ctx context.Context) error {
+	tick := time.NewTicker(time.Minute)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case now := <-tick.C:
+			if err := a.compareDependencies(ctx, now); err != nil && ctx.Err() == nil {
+				a.o.Logger.Error("cannot compare dependencies", "err", err)
+			}
+		}
+	}
+}
+
+func (a *App) compareDependencies(ctx context.Context, now time.Time) error {
+	recent, err := a.seenCalls(ctx, now.Add(-time.Hour), now)
+	if err != nil {
+		return err
+	}
+	long, err := a.seenCalls(ctx, now.Add(-dependency.Patience), now)
+	if err != nil {
+		return err
+	}
+	// Who sent spans all that time: who was not there cannot have called.
+	v, err := a.engine.Query(ctx, "count by (service) ("+trace.CallsTotal+" offset 1d) and count by (service) ("+trace.CallsTotal+")", now)
+	if err != nil {
+		return err
+	}
+	sends := map[declare.ServiceID]bool{}
+	for _, s := range v {
+		sends[declare.ServiceID(s.Metric.Get("service"))] = true
+	}
+	found := dependency.Compare(a.ws(), recent, long, sends)
+	open := map[detect.Fingerprint]bool{}
+	for i := range found {
+		found[i].Fingerprint = detect.MakeFingerprint(found[i].Detector, found[i].Labels)
+		open[found[i].Fingerprint] = true
+	}
+	for _, f := range a.findings.OpenFindings(detect.DetectorDependency) {
+		if !open[f.Fingerprint] {
+			f.ResolvedAt = now
+			found = append(found, f)
+		}
+	}
+	if len(found) == 0 {
+		return nil
+	}
+	return a.findings.Observe(ctx, now, found)
 }

@@ -21,21 +21,27 @@ func newQuery() *cobra.Command {
 	var at, from, to timeFlag
 	var step string
 	var inLogs logQuery
+	var inTraces traceQuery
 	cmd := &cobra.Command{
 		Use: "query EXPR", GroupID: "observe", Args: cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
-		Short: "Evaluate PromQL, now, at a time or over a range; with --logs, LogsQL",
+		Short: "Evaluate PromQL, now, at a time or over a range; with --logs, LogsQL; with --traces, TraceQL",
 		Long: `Evaluate PromQL, now, --at a time or over a range from --from to --to. JSON and YAML are
 the data of Prometheus' own answer. A range as a table is one line a series, with a
 small chart. EXPR - reads the expression from stdin.
 
 With --logs EXPR is LogsQL and log lines answer, the newest 100 of the last hour unless
 --from, --to and --limit say otherwise; a query that ends in a stats pipe answers with
-its groups. --follow prints lines as they come.`,
+its groups. --follow prints lines as they come.
+
+With --traces EXPR is TraceQL and traces answer, the newest of the last hour unless
+--from, --to and --limit say otherwise; the ID of a trace draws that one.`,
 		Example: `  evenkeel query 'sum by (service) (rate(http_requests_total[5m]))'
   evenkeel query 'slo:current_burn_rate:ratio' --from -6h --step 5m
   evenkeel query --logs '{service.name="checkout"} severity:error' --from -30m
   evenkeel query --logs '* | stats by (service.name) count() lines'
-  evenkeel query --logs 'timeout' --follow`,
+  evenkeel query --logs 'timeout' --follow
+  evenkeel query --traces '{ resource.service.name = "checkout" && status = error }'
+  evenkeel query --traces 4bf92f3577b34da6a3ce929d0e0e4736`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			expr := args[0]
 			if expr == "-" {
@@ -44,6 +50,12 @@ its groups. --follow prints lines as they come.`,
 					return err
 				}
 				expr = text
+			}
+			if inTraces.on {
+				if step != "" || !at.t.IsZero() || inLogs.follow || inLogs.on {
+					return errors.New("cannot query traces: --at, --step, --logs and --follow have no meaning with --traces; use --from and --to")
+				}
+				return inTraces.run(cmd, r, expr, inLogs.limit, from, to)
 			}
 			if inLogs.on {
 				if step != "" || !at.t.IsZero() {
@@ -108,6 +120,7 @@ its groups. --follow prints lines as they come.`,
 	f.Var(&to, "to", "to then (default now)")
 	f.StringVar(&step, "step", "", "every so much, as 30s (default a 240th of the range)")
 	inLogs.flags(cmd)
+	inTraces.flags(cmd)
 	cmd.MarkFlagsMutuallyExclusive("at", "from")
 	return cmd
 }

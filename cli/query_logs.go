@@ -28,7 +28,7 @@ func (l *logQuery) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.BoolVar(&l.on, "logs", false, "EXPR is LogsQL, and log lines answer")
 	f.BoolVarP(&l.follow, "follow", "f", false, "with --logs: print lines as they come, until interrupted")
-	f.IntVar(&l.limit, "limit", 100, "with --logs: the newest so many lines; 0 for all")
+	f.IntVar(&l.limit, "limit", 100, "with --logs and --traces: the newest so many; 0 for all lines")
 }
 
 // logRow is one answer of a LogsQL query: a log line, or a group of a stats pipe.

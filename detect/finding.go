@@ -55,12 +55,13 @@ func MakeFingerprint(detector string, labels map[string]string) Fingerprint {
 
 // The detectors of this program.
 const (
-	DetectorObjective = "objective" // a burning error budget
-	DetectorRule      = "rule"      // a Prometheus alerting rule
-	DetectorWorkspace = "workspace" // a workspace that is not valid
-	DetectorCoverage  = "coverage"  // nobody is on call at a time to come
-	DetectorSelf      = "self"      // the program's own failures
-	DetectorAlert     = "alert"     // an alert sent to the Alertmanager API by somebody else
+	DetectorObjective  = "objective"  // a burning error budget
+	DetectorRule       = "rule"       // a Prometheus alerting rule
+	DetectorWorkspace  = "workspace"  // a workspace that is not valid
+	DetectorCoverage   = "coverage"   // nobody is on call at a time to come
+	DetectorDependency = "dependency" // what is called differs from what is declared
+	DetectorSelf       = "self"       // the program's own failures
+	DetectorAlert      = "alert"      // an alert sent to the Alertmanager API by somebody else
 )
 
 // AnnotationResolved says why a finding was resolved, where it is not that the

@@ -30,9 +30,10 @@ type Chart struct {
 	Limits []ChartLimit `json:"limits,omitempty"`
 	Marks  []ChartMark  `json:"marks,omitempty"`
 	Shades []ChartShade `json:"shades,omitempty"`
-	More   int          `json:"-"` // series that are not drawn
-	Expr   string       `json:"-"` // the query that made it
-	Error  string       `json:"-"` // why there is nothing to draw
+	Dots   bool         `json:"dots,omitempty"` // each value stands for itself: no line between them
+	More   int          `json:"-"`              // series that are not drawn
+	Expr   string       `json:"-"`              // the query that made it
+	Error  string       `json:"-"`              // why there is nothing to draw
 }
 
 // ChartLine is one series; its values stand beside Chart.X, nil for a gap.

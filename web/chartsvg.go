@@ -49,6 +49,14 @@ func (c *Chart) SVG() template.HTML {
 		}
 	}
 	for i, s := range c.Series {
+		if c.Dots {
+			for j, v := range s.Values {
+				if f := float64(v); !math.IsNaN(f) {
+					p(`<circle class="dot s%d" cx="%.1f" cy="%.1f" r="2.6"><title>%s %s</title></circle>`, i%6, x(c.X[j]), y(f), esc(s.Label), esc(unit(f, c.Unit)))
+				}
+			}
+			continue
+		}
 		p(`<path class="line s%d" d="%s"><title>%s</title></path>`, i%6, linePath(c.X, s.Values, x, y), esc(s.Label))
 	}
 	for _, m := range c.Marks {

@@ -27,6 +27,8 @@ import (
 	"github.com/evenkeel/evenkeel/detect/history"
 	"github.com/evenkeel/evenkeel/journal"
 	"github.com/evenkeel/evenkeel/learn"
+	"github.com/evenkeel/evenkeel/observe/logs"
+	"github.com/evenkeel/evenkeel/observe/trace"
 	"github.com/evenkeel/evenkeel/respond"
 	"github.com/evenkeel/evenkeel/respond/oncall"
 	"github.com/evenkeel/evenkeel/state"
@@ -58,7 +60,9 @@ type estate struct {
 	sessions  map[string]declare.PersonID
 	values    func(expr string, series string, labels map[string]string, at time.Time) float64
 	logs      strings.Builder
-	desk      []string // what was asked of it
+	desk      []string    // what was asked of it
+	lines     *logs.Store // may be nil
+	spans     *trace.Store
 }
 
 const password = "correct horse battery"
@@ -111,6 +115,7 @@ func (e *estate) options() Options {
 			return e.query(expr, from, to, step)
 		},
 		Replay: e.replay, Gate: e.gate, Gates: gate.NewBook(e.db).List, Verification: verify.NewBook(e.db).Get,
+		Logs: e.lines, Traces: e.spans, Exemplars: e.exemplars,
 		Guide: guideBook{e},
 		Now:   func() time.Time { return night }, Version: "1.0.0-test",
 		Budget: e.account,

@@ -16,6 +16,14 @@ import (
 type exploreView struct {
 	Page
 	Expr           string
+	Logs, Traces   string // the other two queries, as asked
+	LogsPanel      *logsPanel
+	TracesPanel    *tracesPanel
+	Differ         []*differPanel
+	DifferURL      string // this page with what is different
+	Exemplars      []exemplarLine
+	HasLogs        bool
+	HasTraces      bool
 	Range, Step    string // as asked
 	From, To       string // as asked, RFC 3339
 	Ranges         []string
@@ -67,6 +75,7 @@ func (s *site) explore(w http.ResponseWriter, r *http.Request, me act.Identity) 
 	v.Earlier = withQuery(v.Here, "from", stampURL(from.Add(-span/2)), "to", stampURL(to.Add(-span/2)))
 	v.Later = withQuery(v.Here, "from", stampURL(from.Add(span/2)), "to", stampURL(to.Add(span/2)))
 	v.At = to
+	s.telemetry(r, &v, from, to)
 	if v.Expr == "" {
 		return s.show(w, "explore", v)
 	}
@@ -100,6 +109,7 @@ func (s *site) explore(w http.ResponseWriter, r *http.Request, me act.Identity) 
 	}
 	v.Chart = newChart(series, from, to, v.Used)
 	v.Chart.ID, v.Chart.Title = "explore", v.Expr
+	v.Chart.Marks = s.allChangeMarks(r.Context(), from, to)
 	for _, one := range last {
 		if len(v.Table) == maxTable {
 			v.More = len(last) - maxTable

@@ -19,6 +19,7 @@ func ago_(d time.Duration) time.Time { return night.Add(-d) }
 func busy(t testing.TB) *estate {
 	e := newEstate(t, "testdata/shop")
 	bad := ago_(22 * time.Minute)
+	e.observed(t, bad)
 	e.values = func(expr, series string, l map[string]string, at time.Time) float64 {
 		age := at.Sub(bad).Minutes()
 		wave := math.Sin(float64(at.Unix())/420) * 0.12

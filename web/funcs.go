@@ -46,6 +46,11 @@ var functions = template.FuncMap{
 	"lines":    func(s string) int { return 1 + strings.Count(strings.TrimRight(s, "\n"), "\n") },
 	"until":    func(t, now time.Time) string { return duration(t.Sub(now)) },
 	"add":      func(a, b int) int { return a + b },
+	"hundred":  func(share float64) float64 { return share * 100 },
+	"took":     took,
+	"look":     lookInto,
+	"severity": severityMark,
+	"traceURL": traceURL,
 }
 
 // join takes a list of any string type: identities are types of their own.

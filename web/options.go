@@ -16,6 +16,8 @@ import (
 	"github.com/evenkeel/evenkeel/detect/budget"
 	"github.com/evenkeel/evenkeel/journal"
 	"github.com/evenkeel/evenkeel/learn"
+	"github.com/evenkeel/evenkeel/observe/logs"
+	"github.com/evenkeel/evenkeel/observe/trace"
 	"github.com/evenkeel/evenkeel/respond"
 )
 
@@ -44,6 +46,14 @@ type Options struct {
 	Query func(ctx context.Context, expr string, at time.Time) ([]Series, error)
 	// QueryRange answers a range query, points at from, from+step, … up to to.
 	QueryRange func(ctx context.Context, expr string, from, to time.Time, step time.Duration) ([]Series, error)
+
+	// Logs and Traces are the stores of log lines and spans. Optional: without them there
+	// are none to look at.
+	Logs   *logs.Store
+	Traces *trace.Store
+	// Exemplars are requests behind the samples of an expression, the newest first.
+	// Optional.
+	Exemplars func(ctx context.Context, expr string, from, to time.Time) ([]Exemplar, error)
 
 	// Replay says what rules would have done: it fills in the history and the incidents.
 	// Optional: without it there is no backtest.

@@ -94,19 +94,20 @@ func assets() http.Handler {
 
 // Page is what every page's view begins with.
 type Page struct {
-	Title    string
-	Section  string // which link of the navigation is the current one
-	Me       *Me    // nil for those who are not signed in
-	Here     string // path and query of this page
-	Theme    string // "", light, dark
-	Said     string // what the last act did
-	Problem  string // what kept the form from being accepted
-	Now      time.Time
-	Assets   string // version of the assets
-	Version  string
-	Nav      []navGroup
-	Refused  int        // problems of a newer workspace that is not in use
-	LiveFrom journal.ID // the newest fact when the page was made: live goes on from there
+	Title     string
+	Section   string // which link of the navigation is the current one
+	Me        *Me    // nil for those who are not signed in
+	Here      string // path and query of this page
+	Theme     string // "", light, dark
+	Said      string // what the last act did
+	Problem   string // what kept the form from being accepted
+	Now       time.Time
+	Assets    string // version of the assets
+	Version   string
+	Nav       []navGroup
+	Refused   int        // problems of a newer workspace that is not in use
+	Telemetry bool       // there are logs and traces to look into
+	LiveFrom  journal.ID // the newest fact when the page was made: live goes on from there
 }
 
 // Me is the signed-in person as pages show them.
@@ -134,7 +135,7 @@ type navLink struct {
 func (s *site) page(r *http.Request, id act.Identity, title, section string) Page {
 	p := Page{
 		Title: title, Section: section, Here: r.URL.RequestURI(), Now: s.Now(),
-		Assets: s.pages.version, Version: s.Version, Said: acts[r.URL.Query().Get("done")],
+		Assets: s.pages.version, Version: s.Version, Telemetry: s.Logs != nil && s.Traces != nil, Said: acts[r.URL.Query().Get("done")],
 	}
 	if c, err := r.Cookie(themeCookie); err == nil && (c.Value == "light" || c.Value == "dark") {
 		p.Theme = c.Value

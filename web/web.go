@@ -78,7 +78,8 @@ func (s *site) routes() map[string]handler {
 		"GET /objectives":        s.objectives,
 		"GET /objectives/{name}": s.objective,
 
-		"GET /explore": s.explore,
+		"GET /explore":     s.explore,
+		"GET /traces/{id}": s.trace,
 
 		"GET /backtest":  s.backtest,
 		"POST /backtest": s.runBacktest,

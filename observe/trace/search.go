@@ -133,6 +133,14 @@ func (o *Search) text() string {
 	return strings.Join(parts, " ")
 }
 
+// Filter is a filter in LogsQL that finds at least the spans that are looked for, without
+// the times.
+func (o *Search) Filter() string {
+	bare := *o
+	bare.From, bare.To = time.Time{}, time.Time{}
+	return bare.text()
+}
+
 // meets looks at all conditions, also those that the filter leaves open.
 func (o *Search) meets(s *Span) bool {
 	if o.Service != "" && s.Service != o.Service || o.Operation != "" && s.Name != o.Operation || o.Kind != "" && s.Kind != o.Kind ||

@@ -72,6 +72,20 @@
     }
   };
 
+  // A box that was drawn with the mouse becomes the time of the page, and of what is
+  // different in it, where the page is about a time.
+  const chosen = (plot) => (u) => {
+    const form = document.querySelector("form[data-times]");
+    if (!form || !plot.closest("main") || u.select.width < 3) return;
+    const to = new URL(location);
+    const at = (px) => new Date(u.posToVal(px, "x") * 1e3).toISOString().replace(/\.\d+Z$/, "Z");
+    to.searchParams.set("from", at(u.select.left));
+    to.searchParams.set("to", at(u.select.left + u.select.width));
+    to.searchParams.delete("range");
+    if (to.searchParams.get("logs") || to.searchParams.get("traces")) to.searchParams.set("differ", "1");
+    location.assign(to);
+  };
+
   function draw(plot) {
     const source = document.getElementById("chart-" + plot.dataset.chart);
     if (!source || typeof uPlot === "undefined") return;
@@ -103,11 +117,11 @@
       series: [
         { label: "UTC", value: (u, t) => (t == null ? "" : utc(t, 1)) },
         ...data.series.map((s, i) => ({
-          label: s.label, stroke: () => ink(inks[i % inks.length]), width: 1.6, spanGaps: false, points: { show: s.values.filter((v) => v != null).length < 3 },
+          label: s.label, stroke: () => ink(inks[i % inks.length]), width: data.dots ? 0 : 1.6, spanGaps: false, points: { show: data.dots || s.values.filter((v) => v != null).length < 3, fill: data.dots ? () => ink(inks[i % inks.length]) : undefined },
           value: (u, v) => (v == null ? "–" : unit(v)),
         })),
       ],
-      hooks: { drawClear: [behind(data)], draw: [over(data)] },
+      hooks: { drawClear: [behind(data)], draw: [over(data)], setSelect: [chosen(plot)] },
     };
     const alt = plot.querySelector("svg.drawn");
     const label = alt ? alt.getAttribute("aria-label") : data.title;

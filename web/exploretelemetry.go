@@ -1,0 +1,96 @@
+package web
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/evenkeel/evenkeel/act"
+	"github.com/evenkeel/evenkeel/observe/trace"
+)
+
+// exemplarLine is one request that a chart's values stand for.
+type exemplarLine struct {
+	Series  string
+	At      time.Time
+	Value   float64
+	TraceID string
+	SpanID  string
+}
+
+// Exemplar is a request behind a sample.
+type Exemplar struct {
+	Labels          map[string]string // of the series
+	At              time.Time
+	Value           float64
+	TraceID, SpanID string
+}
+
+// telemetry fills in the panels of logs and traces, on the same times as the chart.
+func (s *site) telemetry(r *http.Request, v *exploreView, from, to time.Time) {
+	q := r.URL.Query()
+	v.Logs, v.Traces = strings.TrimSpace(q.Get("logs")), strings.TrimSpace(q.Get("traces"))
+	v.HasLogs, v.HasTraces = s.Options.Logs != nil, s.Options.Traces != nil
+	differ := q.Get("differ") != ""
+	v.DifferURL = withQuery(v.Here, "differ", "1", "from", stampURL(from), "to", stampURL(to))
+	marks := s.allChangeMarks(r.Context(), from, to)
+	if v.Logs != "" && v.HasLogs {
+		v.LogsPanel = s.lines(r.Context(), v.Logs, from, to)
+		if c := v.LogsPanel.Chart; c != nil {
+			c.Marks = marks
+		}
+		if differ && v.LogsPanel.Broken == "" {
+			p := s.differ(r.Context(), s.Options.Logs, "lines", v.Logs, from, to)
+			for i, d := range p.Differences {
+				if narrow := filterOf(d.Field, d.Value); narrow != "" {
+					p.Differences[i].Narrow = withQuery(v.Here, "logs", "("+v.Logs+") "+narrow, "differ", "")
+				}
+			}
+			v.Differ = append(v.Differ, p)
+		}
+	}
+	if v.Traces != "" && v.HasTraces {
+		v.TracesPanel = s.tracesOf(r.Context(), v.Traces, from, to)
+		if c := v.TracesPanel.Chart; c != nil {
+			c.Marks = marks
+		}
+		if search, err := trace.ParseQuery(v.Traces); err == nil && differ {
+			v.Differ = append(v.Differ, s.differ(r.Context(), s.Options.Traces.Rows(), "spans", search.Filter(), from, to))
+		}
+	}
+	if v.Expr != "" && s.Exemplars != nil {
+		found, err := s.Exemplars(r.Context(), v.Expr, from, to)
+		if err != nil {
+			return // the query itself is told about
+		}
+		for _, e := range found[:min(len(found), 20)] {
+			v.Exemplars = append(v.Exemplars, exemplarLine{seriesLabel(e.Labels, nil), e.At, e.Value, e.TraceID, e.SpanID})
+		}
+	}
+}
+
+// filterOf is a value as a filter in LogsQL; "" for a range of numbers in words.
+func filterOf(field, value string) string {
+	name := quoteLogs(field)
+	if n, ok := strings.CutPrefix(value, "≥ "); ok {
+		return name + ":>=" + n
+	}
+	if n, ok := strings.CutPrefix(value, "< "); ok {
+		return name + ":<" + n
+	}
+	return name + ":=" + quoteLogs(value)
+}
+
+// allChangeMarks are the changes of a time, for charts.
+func (s *site) allChangeMarks(ctx context.Context, from, to time.Time) []ChartMark {
+	changes, err := s.Changes.List(ctx, act.ChangeFilter{From: from, To: to, Limit: 50})
+	if err != nil {
+		return nil
+	}
+	out := make([]ChartMark, 0, len(changes))
+	for _, c := range changes {
+		out = append(out, ChartMark{At: float64(c.StartedAt.UnixMilli()) / 1000, Label: c.Summary, URL: changeURL(c.ID)})
+	}
+	return out
+}
