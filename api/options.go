@@ -17,6 +17,7 @@ import (
 	"github.com/evenkeel/evenkeel/detect"
 	"github.com/evenkeel/evenkeel/detect/backtest"
 	"github.com/evenkeel/evenkeel/detect/budget"
+	"github.com/evenkeel/evenkeel/detect/evaluate"
 	"github.com/evenkeel/evenkeel/journal"
 	"github.com/evenkeel/evenkeel/learn"
 	"github.com/evenkeel/evenkeel/observe"
@@ -48,6 +49,8 @@ type Options struct {
 
 	// Query answers an instant query, as evaluate.Engine does.
 	Query func(ctx context.Context, expr string, at time.Time) (promql.Vector, error)
+	// Explain says how an expression is evaluated, as evaluate.Incremental does. Optional.
+	Explain func(ctx context.Context, expr string, at time.Time, compare bool) (*evaluate.Explanation, error)
 	// Replay says what rules would have done: it fills in the history and the incidents.
 	// Optional: without it there is no backtest.
 	Replay func(ctx context.Context, o backtest.Options) (*backtest.Result, error)

@@ -78,6 +78,7 @@ func (s *server) routes() []route {
 		get("/journal/{fact}/causes", "A fact and what caused it, back to the first cause.", s.causes),
 		raw("/events", "Facts as they happen, as server-sent events: id is the fact's, event its kind, data the fact.", "text/event-stream", s.events),
 
+		get("/explain", "Say how an expression is evaluated: which parts are kept up to date from what has changed, and what each costs.", s.explainExpr),
 		withFiles(send(post, "/backtest", "Say what rules would have done: when each alert had fired, whom it had paged, which incidents it had caught.", ok, s.backtest)),
 		withFiles(send(post, "/plan", "Say what applying a workspace would change, and what its alerts would have done in the last 30 days.", ok, s.plan)),
 

@@ -15,6 +15,7 @@ func (a *App) faces() (map[string]http.Handler, error) {
 	ours, err := api.New(api.Options{
 		Workspace: a.ws, WorkspaceProblems: a.watcher.Problems, Journal: a.db, Findings: a.findings, Incidents: a.incidents, Desk: a.incidents, Changes: a.changes,
 		Runs: a.runs, Reviews: a.reviews, Silences: a.alerts, Accounts: a.accounts, Query: a.engine.Query, Replay: a.replay, URL: a.link, Stores: a.stores,
+		Explain: a.engine.Explain,
 		Hygiene: a.hygiene, TakeChanges: a.takeChanges, Gate: a.gate, Gates: a.gates.List, Verification: a.verified.Get,
 		Budget:   a.budgetReport,
 		Roster:   a.roster,

@@ -23,6 +23,7 @@ func (a *App) pages() (http.Handler, error) {
 		Runs: a.runs, Reviews: a.reviews, Silences: silences{a.alerts}, Accounts: accounts{a.accounts},
 		Query: a.instant, QueryRange: a.series, Replay: a.replay, Hygiene: a.hygiene, Gate: a.gate, Gates: a.gates.List, Verification: a.verified.Get,
 		Guide: a.runs, Logs: a.logs, Traces: a.traces, Exemplars: a.exemplars,
+		Rules:  a.allRules,
 		Budget: a.budgetReport,
 		Roster: a.roster,
 		Logger: a.o.Logger.With("room", "web"), Version: a.o.Version, Closing: a.closing,

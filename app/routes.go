@@ -29,6 +29,7 @@ func (a *App) routes() (http.Handler, error) {
 		targets = a.scraper.Targets()
 	}
 	prom := apiprom.New(apiprom.Options{
+		Explain:   a.ruleEvaluation,
 		Queryable: a.metrics, Exemplars: a.metrics, Engine: a.engine.QueryEngine(), Rules: a.rules.Manager(), Targets: targets,
 		Gatherer: a.reg, Registerer: a.reg, Logger: a.o.Logger.With("room", "api"), Version: a.o.Version,
 	})

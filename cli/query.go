@@ -20,6 +20,7 @@ func newQuery() *cobra.Command {
 	var r *remote
 	var at, from, to timeFlag
 	var step string
+	var ask explaining
 	var inLogs logQuery
 	var inTraces traceQuery
 	cmd := &cobra.Command{
@@ -37,6 +38,7 @@ With --traces EXPR is TraceQL and traces answer, the newest of the last hour unl
 --from, --to and --limit say otherwise; the ID of a trace draws that one.`,
 		Example: `  evenkeel query 'sum by (service) (rate(http_requests_total[5m]))'
   evenkeel query 'slo:current_burn_rate:ratio' --from -6h --step 5m
+  evenkeel query --explain --compare 'sum(rate(http_requests_total[30d]))'
   evenkeel query --logs '{service.name="checkout"} severity:error' --from -30m
   evenkeel query --logs '* | stats by (service.name) count() lines'
   evenkeel query --logs 'timeout' --follow
@@ -65,6 +67,12 @@ With --traces EXPR is TraceQL and traces answer, the newest of the last hour unl
 			}
 			if inLogs.follow || cmd.Flags().Changed("limit") {
 				return errors.New("cannot query: --follow and --limit need --logs")
+			}
+			if err := ask.check(cmd.Flags().Changed); err != nil {
+				return err
+			}
+			if ask.explain {
+				return ask.run(cmd, r, expr, at.rfc())
 			}
 			path, q := "/api/v1/query", values("query", expr, "time", at.rfc())
 			if !from.t.IsZero() {
@@ -122,6 +130,7 @@ With --traces EXPR is TraceQL and traces answer, the newest of the last hour unl
 	inLogs.flags(cmd)
 	inTraces.flags(cmd)
 	cmd.MarkFlagsMutuallyExclusive("at", "from")
+	ask.flags(cmd)
 	return cmd
 }
 

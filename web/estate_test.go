@@ -25,6 +25,7 @@ import (
 	"github.com/evenkeel/evenkeel/detect"
 	"github.com/evenkeel/evenkeel/detect/backtest"
 	"github.com/evenkeel/evenkeel/detect/history"
+	"github.com/evenkeel/evenkeel/detect/rule"
 	"github.com/evenkeel/evenkeel/journal"
 	"github.com/evenkeel/evenkeel/learn"
 	"github.com/evenkeel/evenkeel/observe/logs"
@@ -58,6 +59,7 @@ type estate struct {
 	tokens    map[declare.PersonID][]Token
 	invited   map[string]Invitation
 	sessions  map[string]declare.PersonID
+	rules     []rule.Rule
 	values    func(expr string, series string, labels map[string]string, at time.Time) float64
 	logs      strings.Builder
 	desk      []string    // what was asked of it
@@ -116,6 +118,7 @@ func (e *estate) options() Options {
 		},
 		Replay: e.replay, Gate: e.gate, Gates: gate.NewBook(e.db).List, Verification: verify.NewBook(e.db).Get,
 		Logs: e.lines, Traces: e.spans, Exemplars: e.exemplars,
+		Rules: func(context.Context) []rule.Rule { return e.rules },
 		Guide: guideBook{e},
 		Now:   func() time.Time { return night }, Version: "1.0.0-test",
 		Budget: e.account,

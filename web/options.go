@@ -14,6 +14,7 @@ import (
 	"github.com/evenkeel/evenkeel/detect"
 	"github.com/evenkeel/evenkeel/detect/backtest"
 	"github.com/evenkeel/evenkeel/detect/budget"
+	"github.com/evenkeel/evenkeel/detect/rule"
 	"github.com/evenkeel/evenkeel/journal"
 	"github.com/evenkeel/evenkeel/learn"
 	"github.com/evenkeel/evenkeel/observe/logs"
@@ -62,6 +63,8 @@ type Options struct {
 	// Guide says who may do what of runbooks.
 	Guide Guide
 
+	// Rules lists all rules that run, with how each is evaluated. Optional: none.
+	Rules func(ctx context.Context) []rule.Rule
 	// Hygiene says how well a change was made. Optional: without windows and freezes.
 	Hygiene func(c act.Change, now time.Time) act.Hygiene
 

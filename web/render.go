@@ -172,6 +172,7 @@ func navigation(incidents, waiting, refused int, admin bool) []navGroup {
 		{"Observe", []navLink{{Label: "Explore", URL: "/explore", Section: "explore", Key: "e"}}},
 		{"Detect", []navLink{
 			{Label: "Findings", URL: "/findings", Section: "findings", Key: "f"},
+			{Label: "Rules", URL: "/rules", Section: "rules"},
 			{Label: "Backtest", URL: "/backtest", Section: "backtest", Key: "t"},
 		}},
 		{"Respond", []navLink{

@@ -81,6 +81,9 @@ func (s *site) routes() map[string]handler {
 		"GET /explore":     s.explore,
 		"GET /traces/{id}": s.trace,
 
+		"GET /rules":      s.rules,
+		"GET /rules/rule": s.rule,
+
 		"GET /backtest":  s.backtest,
 		"POST /backtest": s.runBacktest,
 

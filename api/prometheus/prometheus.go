@@ -30,10 +30,13 @@ import (
 
 // Options of the API.
 type Options struct {
-	Queryable  storage.SampleAndChunkQueryable
-	Exemplars  storage.ExemplarQueryable
-	Engine     promql.QueryEngine
-	Rules      v1.RulesRetriever  // nil: no rules
+	Queryable storage.SampleAndChunkQueryable
+	Exemplars storage.ExemplarQueryable
+	Engine    promql.QueryEngine
+	Rules     v1.RulesRetriever // nil: no rules
+	// Explain says how a rule is evaluated, in what /api/v1/rules answers; nil when nothing
+	// is known of the rule. Optional.
+	Explain    func(ctx context.Context, file, group, expr string) any
 	Targets    v1.TargetRetriever // nil: no targets
 	Gatherer   clientprom.Gatherer
 	Registerer clientprom.Registerer
@@ -88,6 +91,10 @@ func New(o Options) http.Handler {
 		}
 		if r.Method == http.MethodPost {
 			r.Body = http.MaxBytesReader(w, r.Body, 1<<20)
+		}
+		if r.URL.Path == "/api/v1/rules" && o.Explain != nil {
+			explainRules(router, o.Explain).ServeHTTP(w, r)
+			return
 		}
 		router.ServeHTTP(w, r)
 	})

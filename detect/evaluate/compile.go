@@ -27,9 +27,11 @@ type program struct {
 	matchers map[string]*labels.Matcher
 }
 
+// listed is an expression: as it was given, and as PromQL writes it, which is what rule
+// managers ask.
 type listed struct {
-	expr string
-	root node
+	expr, canonical string
+	root            node
 }
 
 func newProgram(inner *Prometheus, tail int64) *program {
@@ -51,8 +53,10 @@ func (p *program) add(expr string) error {
 	default:
 		return notAVector(expr, e.Type())
 	}
-	p.roots[expr] = p.node(e)
-	p.listed = append(p.listed, listed{expr, p.roots[expr]})
+	canonical := e.String() // before the expression is taken apart
+	root := p.node(e)
+	p.roots[expr], p.roots[canonical] = root, root
+	p.listed = append(p.listed, listed{expr, canonical, root})
 	return nil
 }
 

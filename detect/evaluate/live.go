@@ -262,13 +262,13 @@ func (l *Live) Query(ctx context.Context, expr string, at time.Time) (promql.Vec
 // are asked in their order.
 func (l *Live) root(expr string) node {
 	all := l.prog.listed
-	if k := int(l.next.Load()); k < len(all) && all[k].expr == expr {
+	if k := int(l.next.Load()); k < len(all) && (all[k].canonical == expr || all[k].expr == expr) {
 		l.next.Store(int32((k + 1) % len(all)))
 		return all[k].root
 	}
 	root := l.prog.roots[expr]
 	if root != nil {
-		k := slices.IndexFunc(all, func(r listed) bool { return r.expr == expr })
+		k := slices.IndexFunc(all, func(r listed) bool { return r.root == root })
 		l.next.Store(int32((k + 1) % len(all)))
 	}
 	return root
