@@ -49,6 +49,7 @@ type machine struct {
 	active map[uint64]*alert
 	done   []Firing
 	varies bool // labels depend on the value
+	held   bool // its expression has had a result
 	seen   bool // another rule looks at ALERTS
 }
 
@@ -133,6 +134,7 @@ func (m *machine) tick(ctx context.Context, t time.Time, v promql.Vector) error 
 // step is rules.AlertingRule.Eval after its query.
 func (m *machine) step(ctx context.Context, t time.Time, v promql.Vector, names []labels.Labels) error {
 	seen := make(map[uint64]int, len(v))
+	m.held = m.held || len(v) > 0
 	for i, ls := range names {
 		h := ls.Hash()
 		if _, twice := seen[h]; twice {

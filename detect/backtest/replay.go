@@ -27,6 +27,7 @@ type replayed struct {
 	errors   map[*node]failed
 	drawings map[*node]*Drawing
 	reached  map[*node][]Reached
+	held     map[*node]bool
 }
 
 // failed counts evaluations that failed, with the first reason.
@@ -58,7 +59,7 @@ func (j *job) replay(ctx context.Context, base storage.Queryable, oldest, from, 
 			made[n.Record] = true
 		}
 	}
-	x := &run{job: j, top: history.NewMemory(), begin: begin, to: to, out: &replayed{alerts: map[*node][]Firing{}, errors: map[*node]failed{}, drawings: map[*node]*Drawing{}, reached: map[*node][]Reached{}}, alerts: map[*node]*machine{}}
+	x := &run{job: j, top: history.NewMemory(), begin: begin, to: to, out: &replayed{alerts: map[*node][]Firing{}, errors: map[*node]failed{}, drawings: map[*node]*Drawing{}, reached: map[*node][]Reached{}, held: map[*node]bool{}}, alerts: map[*node]*machine{}}
 	x.seen = history.Over(base, x.top, func(name string) bool {
 		return made[name] || name == "ALERTS" || name == "ALERTS_FOR_STATE"
 	})
@@ -79,6 +80,7 @@ func (j *job) replay(ctx context.Context, base storage.Queryable, oldest, from, 
 	}
 	for n, m := range x.alerts {
 		x.out.alerts[n] = m.firings(from)
+		x.out.held[n] = m.held
 	}
 	if o.Draw {
 		x.draw(ctx, from)

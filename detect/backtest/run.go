@@ -72,6 +72,7 @@ type Alert struct {
 	Error         string            `json:"error,omitempty"`
 	Drawing       *Drawing          `json:"-"` // when asked for, of alerts that fired
 	Reached       []Reached         `json:"-"` // when asked for
+	Held          bool              `json:"-"` // its expression has had a result, pending or firing
 }
 
 // Summary counts.
@@ -241,7 +242,7 @@ func (r *replayed) list(to time.Time) []Alert {
 		}
 		a := Alert{
 			Name: n.Alert, Group: n.group.Name, File: n.group.File, Expr: n.Expr, Severity: detect.SeverityOf(n.labels["severity"]),
-			Labels: n.labels, Firings: slices.Clone(r.alerts[n]), Errors: r.errors[n].n, Error: r.errors[n].why, Drawing: r.drawings[n], Reached: r.reached[n],
+			Labels: n.labels, Firings: slices.Clone(r.alerts[n]), Errors: r.errors[n].n, Error: r.errors[n].why, Drawing: r.drawings[n], Reached: r.reached[n], Held: r.held[n],
 		}
 		if n.For > 0 {
 			a.For = n.For.String()

@@ -377,13 +377,18 @@ func (s *stored) behaviour(ctx context.Context, groups []backtest.Group, all []*
 			p.warn(&s.out, "it fires all the time", "an alert that is quiet when all is well", fmt.Sprintf("for %s of %s", backtest.Length(longest), backtest.Length(length)))
 			continue
 		}
+		apart := len(a.Reached) > 1 && !a.Held // each side held, and the whole never
 		for _, c := range a.Reached {
+			apart = apart && c.True()
 			switch {
 			case math.IsNaN(c.Max):
 				p.warn(&s.out, c.Side, "something to compare: it never gives a value on the stored data", "do the labels of both sides match?")
 			case !c.True():
 				p.warn(&s.out, c.Expr, "a threshold that was ever reached", fmt.Sprintf("it was between %.4g and %.4g", c.Min, c.Max))
 			}
+		}
+		if apart {
+			p.warn(&s.out, p.expr.String(), "sides that hold together: each did on the stored data, never at one time with the same labels", "do the labels of both sides match? on () joins those that don't")
 		}
 	}
 	return nil
