@@ -22,6 +22,7 @@ type checkoutService struct {
 	catalog, payments string // base URLs
 	client            *http.Client
 	called            func(target string, code int, took time.Duration) // code 0: no answer
+	tel               *telemetry
 	rebate            rebateFunc
 	shelf             *receiptShelf // nil: receipts are drawn when asked for
 
@@ -40,7 +41,7 @@ func newCheckout(version, catalog, payments string, keepBytes int64) *checkoutSe
 	c := &checkoutService{
 		catalog: catalog, payments: payments, rebate: noRebate,
 		client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 32, IdleConnTimeout: 30 * time.Second}},
-		called: func(string, int, time.Duration) {},
+		called: func(string, int, time.Duration) {}, tel: silent,
 		orders: newRecent[order](2000), byKey: newRecent[order](2000),
 	}
 	switch version {
@@ -230,9 +231,11 @@ func (c *checkoutService) ask(ctx context.Context, target, method, address, key 
 		}
 		req.Header.Set("Idempotency-Key", key)
 	}
+	req, answered := c.tel.call(ctx, target, req)
 	start := time.Now()
 	code, err := send(c.client, req, out)
 	c.called(target, code, time.Since(start))
+	answered(code, err)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		return 0, &failure{http.StatusGatewayTimeout, target + " did not answer in time"}

@@ -2,6 +2,7 @@ package shop
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -40,7 +41,7 @@ func refuse(w http.ResponseWriter, code int, message string) {
 // serveRoutes puts the routes on a mux, each counted, timed, and guarded against
 // panics. While draining holds, clients are asked to take a new connection, which
 // leads them to the next version.
-func serveRoutes(mux *http.ServeMux, routes []route, m meter, draining *atomic.Bool, log *slog.Logger) {
+func serveRoutes(mux *http.ServeMux, routes []route, m meter, tel *telemetry, draining *atomic.Bool, log *slog.Logger) {
 	for _, r := range routes {
 		m.expect(r)
 		mux.HandleFunc(r.method+" "+r.path, func(w http.ResponseWriter, req *http.Request) {
@@ -49,9 +50,11 @@ func serveRoutes(mux *http.ServeMux, routes []route, m meter, draining *atomic.B
 			}
 			seen := &codeSeen{ResponseWriter: w}
 			start := time.Now()
+			req, span := tel.begin(req, r)
 			defer func() {
 				if p := recover(); p != nil {
 					log.Error("panic", "route", r.path, "panic", p)
+					tel.say(req.Context(), slog.LevelError, fmt.Sprintf("panic: %v", p), slog.String("http.route", r.path))
 					if seen.code == 0 {
 						refuse(seen, http.StatusInternalServerError, "internal error")
 					}
@@ -60,6 +63,7 @@ func serveRoutes(mux *http.ServeMux, routes []route, m meter, draining *atomic.B
 					seen.code = http.StatusOK
 				}
 				m.answered(r, seen.code, time.Since(start))
+				tel.end(req.Context(), span, r, seen.code, seen.said)
 			}()
 			r.handle(seen, req)
 		})
@@ -70,6 +74,17 @@ func serveRoutes(mux *http.ServeMux, routes []route, m meter, draining *atomic.B
 type codeSeen struct {
 	http.ResponseWriter
 	code int
+	said string // the beginning of an error's answer
+}
+
+func (c *codeSeen) Write(b []byte) (int, error) {
+	if c.code >= http.StatusInternalServerError && c.said == "" {
+		var answer struct{ Error struct{ Message string } }
+		if json.Unmarshal(b, &answer) == nil {
+			c.said = answer.Error.Message
+		}
+	}
+	return c.ResponseWriter.Write(b)
 }
 
 func (c *codeSeen) WriteHeader(code int) {

@@ -41,7 +41,7 @@ func Main(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		flags.StringVar(&o.Listen, "listen", "", "address, or inherited")
 		flags.StringVar(&o.Catalog, "catalog", "", "base URL of the catalog")
 		flags.StringVar(&o.Payments, "payments", "", "base URL of payments")
-		flags.StringVar(&o.OTLP, "otlp", "", "base URL that takes OTLP metrics")
+		flags.StringVar(&o.OTLP, "otlp", "", "base URL that takes OTLP")
 		flags.Int64Var(&o.KeepBytes, "keep-bytes", defaultLeakBytes, "bound of kept receipts, in bytes")
 		flags.Func("flag", "name=value, repeatable", func(s string) error {
 			name, value, ok := strings.Cut(s, "=")

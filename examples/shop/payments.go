@@ -12,12 +12,13 @@ import (
 // paymentsService authorises cards against its ledger.
 type paymentsService struct {
 	ledger *ledger
+	tel    *telemetry
 	count  func(result string) // authorised, declined, error
 	bank   time.Duration       // the shortest time in which the issuer answers
 }
 
 func newPayments(version string, count func(result string)) *paymentsService {
-	p := &paymentsService{ledger: newLedger(issuerOf), count: count, bank: 8 * time.Millisecond}
+	p := &paymentsService{tel: silent, ledger: newLedger(issuerOf), count: count, bank: 8 * time.Millisecond}
 	if version == "2.3.1" {
 		p.ledger = newLedger(issuerByBisection)
 	}
@@ -64,6 +65,7 @@ func (p *paymentsService) authorise(w http.ResponseWriter, r *http.Request) {
 		reply(w, http.StatusOK, authoriseReply{})
 	default:
 		p.count("error")
+		p.tel.wrong(r.Context(), err)
 		reply(w, http.StatusOK, authoriseReply{Error: err.Error()})
 	}
 }

@@ -20,7 +20,7 @@ type serviceOptions struct {
 	Name, Version     string
 	Listen            string            // an address, or "inherited": descriptor 3, served when the deployer says so
 	Catalog, Payments string            // base URLs, for checkout
-	OTLP              string            // base URL of what takes metrics, for payments; "" for nobody
+	OTLP              string            // base URL of what takes traces and logs, and the metrics of payments; "" for nobody
 	KeepBytes         int64             // the bound of 1.4.2's leak
 	Flags             map[string]string // of the newsletter
 	Log               *slog.Logger
@@ -146,20 +146,25 @@ func assemble(ctx context.Context, o serviceOptions, draining *atomic.Bool) (mux
 		w.Header().Set("Connection", "close")
 		reply(w, http.StatusOK, health{Service: o.Name, Version: o.Version, PID: os.Getpid()})
 	})
+	tel, err := newTelemetry(ctx, o.OTLP, o.Name, o.Version)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	stop = tel.stop
 	switch o.Name {
 	case catalogName:
 		page.countRequests()
-		serveRoutes(mux, newCatalog(o.Version).routes(), page, draining, o.Log)
+		serveRoutes(mux, newCatalog(o.Version).routes(), page, tel, draining, o.Log)
 	case checkoutName:
 		page.countRequests()
 		c := newCheckout(o.Version, o.Catalog, o.Payments, o.KeepBytes)
-		c.called = page.countCalls(catalogName, paymentsName)
-		serveRoutes(mux, c.routes(), page, draining, o.Log)
+		c.called, c.tel = page.countCalls(catalogName, paymentsName), tel
+		serveRoutes(mux, c.routes(), page, tel, draining, o.Log)
 	case newsletterName:
 		page.countRequests()
 		n := newNewsletter(o.Flags)
 		n.count = page.countLetters()
-		serveRoutes(mux, n.routes(), page, draining, o.Log)
+		serveRoutes(mux, n.routes(), page, tel, draining, o.Log)
 		work = n.work
 	case paymentsName:
 		otlp, err := newSent(ctx, o.OTLP, o.Name, o.Version, o.Log)
@@ -167,9 +172,10 @@ func assemble(ctx context.Context, o serviceOptions, draining *atomic.Bool) (mux
 			return nil, nil, nil, err
 		}
 		p := newPayments(o.Version, otlp.countResults(paymentResults...))
-		serveRoutes(mux, p.routes(), otlp, draining, o.Log)
+		p.tel = tel
+		serveRoutes(mux, p.routes(), otlp, tel, draining, o.Log)
 		otlp.flush(time.Second) // the zeros first, or the first error would be no increase
-		stop = otlp.stop
+		stop = func() { tel.stop(); otlp.stop() }
 	}
 	return mux, work, stop, nil
 }
