@@ -149,6 +149,8 @@ type StartRun struct {
 	BreakGlass string `json:"break_glass,omitempty"`
 	// Token is the ID of the token that asks, "" for a session: revoked, it stops the run.
 	Token string `json:"-"`
+	// Service says that the token is a program's.
+	Service bool `json:"-"`
 	// Asked is somebody beside who: whose wish it was (a request's author). They may not
 	// approve it either. Optional.
 	Asked declare.PersonID `json:"-"`

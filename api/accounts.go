@@ -60,6 +60,8 @@ type NewToken struct {
 	Note     string           `json:"note" doc:"What it is for."`
 	Person   declare.PersonID `json:"person,omitempty" doc:"As whom it acts; you when absent. Another person is for administrators."`
 	Duration string           `json:"duration,omitempty" doc:"How long it lives, as 90d; until it is revoked when absent."`
+	Service  bool             `json:"service,omitempty" doc:"For a program: person is its name. Takes scopes and a duration of at most 365d; for administrators."`
+	Scopes   []string         `json:"scopes,omitempty" doc:"What it is for: read, write, change, gate, incident, request, run, run:RUNBOOK. All that its person may when absent."`
 }
 
 // TokenSecret is a new token with its secret.
@@ -82,7 +84,10 @@ func (s *server) createToken(c *call, in NewToken) (TokenSecret, error) {
 			return TokenSecret{}, invalid("duration", in.Duration, "a time as 12h or 90d")
 		}
 	}
-	secret, t, err := s.Accounts.CreateToken(c.Context(), c.now, c.me.Actor(), person, in.Note, time.Duration(life))
+	if in.Service && (!c.me.Admin || in.Person == "") {
+		return TokenSecret{}, &act.DeniedError{Why: "an administrator makes service tokens, for a program that person names"}
+	}
+	secret, t, err := s.Accounts.MakeToken(c.Context(), c.now, c.me.Actor(), account.Token{Person: person, Note: in.Note, Service: in.Service, Scopes: in.Scopes}, time.Duration(life))
 	return TokenSecret{Token: t, Secret: secret}, err
 }
 

@@ -176,7 +176,7 @@ func newWorld(t *testing.T) *world {
 	budgets := budget.New(budget.Options{Ranges: engine.Ranges, Query: engine.Query})
 	w.options = Options{
 		Workspace: func() *declare.Workspace { return ws }, WorkspaceProblems: func() (declare.Problems, time.Time) { return nil, at },
-		Journal: w.db, Findings: w.findings, Incidents: w.incidents, Desk: w.incidents, Changes: changes, Runs: w.runs, Silences: silences, Accounts: w.accounts,
+		Journal: w.db, Findings: w.findings, Incidents: w.incidents, Desk: w.incidents, Changes: changes, Runs: w.runs, Silences: silences, Accounts: w.accounts, Guide: w.runs, Loans: w.accounts,
 		Reviews: reviewbook.New(reviewbook.Options{DB: w.db, Incidents: w.incidents, Findings: w.findings, Runs: w.runs, Changes: changes,
 			Impact: func(context.Context, detect.Finding, time.Time, time.Time) (reviewbook.Impact, error) {
 				return reviewbook.Impact{}, nil
@@ -245,7 +245,7 @@ func (w *world) send(r request) *httptest.ResponseRecorder {
 	for k, v := range r.header {
 		req.Header[k] = v
 	}
-	if r.as != nobody {
+	if r.as.Person != "" {
 		req = act.WithIdentity(req, r.as)
 	}
 	rec := httptest.NewRecorder()

@@ -46,6 +46,8 @@ type Options struct {
 	Silences  Silences
 	Accounts  Accounts
 	Roster    respond.Roster // optional: without it schedules cannot be changed
+	Guide     Guide
+	Loans     Loans
 
 	// Query answers an instant query, as evaluate.Engine does.
 	Query func(ctx context.Context, expr string, at time.Time) (promql.Vector, error)
@@ -111,6 +113,8 @@ type Silences interface {
 type Accounts interface {
 	Tokens(ctx context.Context, person declare.PersonID) ([]account.Token, error)
 	CreateToken(ctx context.Context, now time.Time, actor journal.Actor, person declare.PersonID, note string, life time.Duration) (secret string, t account.Token, err error)
+	// MakeToken is CreateToken with scopes, or for a program.
+	MakeToken(ctx context.Context, now time.Time, actor journal.Actor, t account.Token, life time.Duration) (secret string, made account.Token, err error)
 	// RevokeToken MUST return an *act.DeniedError for a token of somebody else, unless
 	// who is an administrator.
 	RevokeToken(ctx context.Context, now time.Time, who act.Identity, id string) error
@@ -127,7 +131,7 @@ func (o *Options) check() error {
 		{"Workspace", o.Workspace == nil}, {"WorkspaceProblems", o.WorkspaceProblems == nil},
 		{"Journal", o.Journal == nil}, {"Findings", o.Findings == nil}, {"Incidents", o.Incidents == nil},
 		{"Changes", o.Changes == nil}, {"Runs", o.Runs == nil}, {"Reviews", o.Reviews == nil},
-		{"Silences", o.Silences == nil}, {"Accounts", o.Accounts == nil}, {"Query", o.Query == nil},
+		{"Silences", o.Silences == nil}, {"Accounts", o.Accounts == nil}, {"Guide", o.Guide == nil}, {"Loans", o.Loans == nil}, {"Query", o.Query == nil},
 	} {
 		if part.missing {
 			return errors.New("cannot make the API: expected Options." + part.name)

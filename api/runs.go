@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/evenkeel/evenkeel/act"
+	"github.com/evenkeel/evenkeel/act/account"
 )
 
 type runQuery struct {
@@ -40,10 +41,18 @@ type NewRun struct {
 	Runbook  string            `json:"runbook" doc:"Its name."`
 	Params   map[string]string `json:"params,omitempty" doc:"By name; every value as a string, checked against its declared type."`
 	Incident int64             `json:"incident,omitempty" doc:"The incident that it is for: its objective verifies the run."`
+	Mode     act.RunMode       `json:"mode,omitempty" doc:"dry: say what it would do; rehearsal: practise it; absent: really."`
+	// BreakGlass is for few, and owes a review.
+	BreakGlass string `json:"break_glass,omitempty" doc:"The reason not to wait for approvals: for L5 and above, with a review after."`
 }
 
 func (s *server) startRun(c *call, in NewRun) (act.Run, error) {
-	r, err := s.Runs.Start(c.Context(), c.now, c.me.Person, act.StartRun{Runbook: in.Runbook, Params: in.Params, Incident: in.Incident})
+	if may, why := account.MayRun(c.me, in.Runbook); !may {
+		return act.Run{}, &act.DeniedError{Why: why}
+	}
+	r, err := s.Runs.Start(c.Context(), c.now, c.me.Person, act.StartRun{
+		Runbook: in.Runbook, Params: in.Params, Incident: in.Incident, Mode: in.Mode, BreakGlass: in.BreakGlass, Token: c.me.Token, Service: c.me.Service,
+	})
 	return run(r), err
 }
 

@@ -213,7 +213,9 @@ func (a *App) connect(ctx context.Context) (err error) {
 	a.part("respond: alerts", a.alerts.Run)
 	a.part("respond: suspects", a.keepSuspecting)
 	a.part("detect: rules", a.rules.Run)
+	a.accounts.OnRevoke(a.runs.TokenRevoked)
 	a.part("act: runs", a.runs.Run)
+	a.part("act: duties", a.keepDuties)
 	return nil
 }
 

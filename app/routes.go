@@ -11,6 +11,7 @@ import (
 	v1 "github.com/prometheus/prometheus/web/api/v1"
 
 	"github.com/evenkeel/evenkeel/act"
+	"github.com/evenkeel/evenkeel/act/account"
 	apiprom "github.com/evenkeel/evenkeel/api/prometheus"
 	"github.com/evenkeel/evenkeel/observe/remotewrite"
 )
@@ -68,11 +69,22 @@ func (a *App) routes() (http.Handler, error) {
 func (a *App) identify(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if id, ok := a.accounts.Authenticate(r, time.Now()); ok {
+			if may, why := account.Allowed(id, r.Method, r.URL.Path); !may {
+				deny(w, why)
+				return
+			}
 			r = act.WithIdentity(r, id)
 		}
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		next.ServeHTTP(w, r)
 	})
+}
+
+// deny tells a token that it is not for this.
+func deny(w http.ResponseWriter, why string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusForbidden)
+	_ = json.NewEncoder(w).Encode(map[string]any{"error": map[string]string{"code": "denied", "message": why}})
 }
 
 // openOnLoopback lets requests of this machine through without a token, where that was

@@ -15,7 +15,7 @@ func init() { verbs = append(verbs, newRunbook) }
 func newRunbook() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "runbook", GroupID: "act", Aliases: []string{"runbooks"},
-		Short: "Run runbooks: list, show, check, run, approve, refuse, retry, skip, cancel, runs",
+		Short: "Run runbooks: list, show, check, run, approve, refuse, take, tick, retry, skip, cancel, runs",
 		Example: `  evenkeel runbook run checkout-rollback -p version=1.4.2 --incident 7 --wait
   evenkeel runbook approve r-1f0c2d3e4a5b6c7d`,
 	}
@@ -25,7 +25,7 @@ func newRunbook() *cobra.Command {
 		runbookDecide(r, true), runbookDecide(r, false),
 		runbookProceed(r, "retry", "Run a step again that was interrupted"),
 		runbookProceed(r, "skip", "Go on without a step that was interrupted"),
-		runbookCancel(r),
+		runbookCancel(r), runbookTake(r), runbookTick(r),
 	)
 	return cmd
 }

@@ -13,10 +13,11 @@ import (
 
 	"github.com/evenkeel/evenkeel/act"
 	"github.com/evenkeel/evenkeel/api"
+	"github.com/evenkeel/evenkeel/declare"
 )
 
 func runbookDecide(r *remote, yes bool) *cobra.Command {
-	var reason string
+	var reason, voiceOf string
 	var sure bool
 	cmd := &cobra.Command{
 		Use: "approve RUN [STEP]", Args: cobra.RangeArgs(1, 2), ValidArgsFunction: r.live(waitingRuns), Short: "Let a step run that somebody else asked for",
@@ -53,6 +54,13 @@ STEP is a number or a name; without it, it is the one that waits.`,
 			return change(cmd, r, what, post, path, api.Refusing{ShownHash: a.ShownHash, Reason: reason}, printRun)
 		}
 		showStep(cmd.ErrOrStderr(), run, a)
+		if voiceOf != "" {
+			if reason == "" {
+				return errors.New("cannot write down an approval by voice: --reason has to say what was said")
+			}
+			path, what = fmt.Sprintf("/runs/%s/steps/%d/voice", seg(run.ID), a.Step), "write down the approval of "+voiceOf
+			return change(cmd, r, what, post, path, api.Voice{Commander: declare.PersonID(voiceOf), ShownHash: a.ShownHash, Words: reason}, printRun)
+		}
 		if !sure && !r.dryRun {
 			if err := ask(cmd, "Let it run?"); err != nil {
 				return err
@@ -62,6 +70,7 @@ STEP is a number or a name; without it, it is the one that waits.`,
 	}
 	cmd.Flags().StringVarP(&reason, "reason", "m", "", "why")
 	if yes {
+		cmd.Flags().StringVar(&voiceOf, "by-voice-of", "", "the incident's commander, who said yes; --reason is what was said")
 		cmd.Flags().BoolVarP(&sure, "yes", "y", false, "do not ask")
 	} else {
 		_ = cmd.MarkFlagRequired("reason") // fails only for a flag that is not there
@@ -95,6 +104,9 @@ func showStep(w io.Writer, run act.Run, a act.Approval) {
 	fmt.Fprintf(w, "%s asks for step %d of %q, risk %s:\n", a.RequestedBy.Name(), a.Step, printable(run.Title), a.Risk)
 	if a.Step >= 0 && a.Step < len(run.Steps) {
 		st := run.Steps[a.Step]
+		if a.Evidence != "" {
+			fmt.Fprintln(w, indent(printableText(a.Evidence)))
+		}
 		fmt.Fprintf(w, "%s (%s)\n%s\n", printable(st.Name), st.Language, indent(printableText(st.Shown)))
 	}
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -17,7 +18,8 @@ import (
 func runbookRun(r *remote) *cobra.Command {
 	var params []string
 	var incident int64
-	var wait bool
+	var wait, dry, rehearse bool
+	var glass string
 	cmd := &cobra.Command{
 		Use: "run NAME", Args: cobra.ExactArgs(1), ValidArgsFunction: r.live(runbooks), Short: "Run a runbook and print the run's ID",
 		Long: `Run a runbook and print the run's ID. With --wait it stays until the run has ended and
@@ -28,15 +30,18 @@ Exit code 0: started; with --wait verified, or done where nothing verifies it. 1
 		Example: "  evenkeel runbook run checkout-rollback -p version=1.4.2 --incident 7 --wait",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			in := api.NewRun{Runbook: args[0], Incident: incident}
-			for _, p := range params {
-				k, v, ok := strings.Cut(p, "=")
-				if !ok || k == "" {
-					return fmt.Errorf("cannot use parameter %q: expected name=value", p)
-				}
-				if in.Params == nil {
-					in.Params = map[string]string{}
-				}
-				in.Params[k] = v
+			var err error
+			if in.Params, err = pairs(params); err != nil {
+				return err
+			}
+			in.BreakGlass = glass
+			switch {
+			case dry && rehearse:
+				return errors.New("cannot run it dry and rehearse it: choose one")
+			case dry:
+				in.Mode = act.ModeDry
+			case rehearse:
+				in.Mode = act.ModeRehearsal
 			}
 			if !wait || r.dryRun {
 				return change(cmd, r, "run runbook "+args[0], post, "/runs", in, func(w io.Writer, run act.Run) {
@@ -58,6 +63,9 @@ Exit code 0: started; with --wait verified, or done where nothing verifies it. 1
 	f := cmd.Flags()
 	f.StringArrayVarP(&params, "param", "p", nil, "name=value (may be repeated)")
 	f.Int64Var(&incident, "incident", 0, "the incident that it is for: its objective verifies the run")
+	f.BoolVar(&dry, "dry", false, "alter nothing: look, and say what it would do")
+	f.BoolVar(&rehearse, "rehearse", false, "practise it: nothing real is altered, and it counts for the certificate")
+	f.StringVar(&glass, "break-glass", "", "the reason not to wait for approvals; for L5 and above, with a review after")
 	f.BoolVarP(&wait, "wait", "w", false, "stay until it has ended")
 	r.liveFlag(cmd, "incident", activeIncidents)
 	_ = cmd.RegisterFlagCompletionFunc("param", r.completeParams)
@@ -145,7 +153,11 @@ func progress(run act.Run) string {
 func sayWaiting(w io.Writer, run act.Run) {
 	for _, a := range run.Approvals {
 		if a.Decision == "" {
-			fmt.Fprintf(w, "Step %d waits for an approval (risk %s) by somebody else: evenkeel runbook approve %s %d\n", a.Step, a.Risk, run.ID, a.Step)
+			by := a.Part
+			if by == "" {
+				by = "somebody else"
+			}
+			fmt.Fprintf(w, "Step %d waits for the approval of %s (risk %s): evenkeel runbook approve %s %d\n", a.Step, by, a.Risk, run.ID, a.Step)
 		}
 	}
 	for _, s := range run.Steps {
@@ -219,6 +231,9 @@ func printRun(w io.Writer, run act.Run) {
 		s.add("parameter "+k, run.Params[k])
 	}
 	s.add("change", run.Change)
+	s.add("taken by", string(run.TakenBy))
+	s.add("mode", string(run.Mode))
+	s.add("glass broken", run.BreakGlass)
 	s.add("started", exactly(run.StartedAt))
 	s.add("ended", exactly(run.EndedAt))
 	s.write(w)

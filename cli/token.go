@@ -57,6 +57,8 @@ folder: this is how the first token comes to be. The server may run meanwhile.`,
 	f := cmd.Flags()
 	f.StringVar(&in.Note, "note", "command line", "what it is for")
 	f.StringVar(&person, "person", "", "as whom it acts (default you)")
+	f.BoolVar(&in.Service, "service", false, "for a program, which --person names; takes --scope and --for")
+	f.StringSliceVar(&in.Scopes, "scope", nil, "what it is for: read, write, change, gate, incident, request, run, run:RUNBOOK (default all that its person may)")
 	f.StringVar(&in.Duration, "for", "", "how long it lives, as 90d (default until it is revoked)")
 	f.StringVarP(&data, "data", "d", "", "the server's data folder, instead of asking the server")
 	_ = cmd.MarkFlagDirname("data") // fails only for a flag that is not there
@@ -98,7 +100,7 @@ func createOffline(cmd *cobra.Command, r *remote, data string, in api.NewToken) 
 		return err
 	}
 	defer db.Close()
-	secret, t, err := account.New(db).CreateToken(cmd.Context(), time.Now(), journal.System("cli"), in.Person, in.Note, time.Duration(life))
+	secret, t, err := account.New(db).MakeToken(cmd.Context(), time.Now(), journal.System("cli"), account.Token{Person: in.Person, Note: in.Note, Service: in.Service, Scopes: in.Scopes}, time.Duration(life))
 	if err != nil {
 		return fmt.Errorf("cannot create a token: %w", err)
 	}
@@ -116,9 +118,9 @@ func tokenList(r *remote) *cobra.Command {
 		Example: "  evenkeel token list",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return list(cmd, r, "list tokens", "/tokens", values("person", person), "There are no tokens.", func(items []account.Token) *table {
-				t := columns("ID", "PERSON", "NOTE", "CREATED", "EXPIRES", "USED", "STATE")
+				t := columns("ID", "PERSON", "NOTE", "SCOPES", "CREATED", "EXPIRES", "USED", "STATE")
 				for _, x := range items {
-					t.row(x.ID, string(x.Person), x.Note, ago(x.CreatedAt), ago(x.ExpiresAt), ago(x.UsedAt), tokenState(x, time.Now()))
+					t.row(x.ID, string(x.Person), x.Note, strings.Join(x.Scopes, " "), ago(x.CreatedAt), ago(x.ExpiresAt), ago(x.UsedAt), tokenState(x, time.Now()))
 				}
 				return t
 			})

@@ -11,6 +11,10 @@ type Runbook struct {
 	Params   []Param
 	Steps    []Step // in the file's order; rollback steps are among them
 	Verify   Verify
+	Secrets  []string // front matter secrets: names of evenkeel.yml's, which steps get beside the parameters
+	Fault    string   // front matter rehearse: the fault of the demo that a rehearsal injects
+	Tags     []string
+	Owner    TeamID
 	Locks    []string  // front matter locks: what else a run alters, as host/${host}
 	VerifyBy time.Time // front matter verify_by: when somebody should have read it again
 	Source   []byte    // the whole file
@@ -55,14 +59,14 @@ const (
 type Step struct {
 	Index    int    // from 0, over all runnable fences of the file
 	Name     string // attribute name, else step-N
-	Language string // sh, http, promql
+	Language string // sh, ssh, http, promql, logsql, kube, terraform, manual, wait, runbook
 	Risk     Risk   // default: low for promql, medium for the others
 	Class    Class  // attribute class, else by language and risk
 	Prose    string // Markdown between the fence before and this one
 	Body     string
 	Rollback bool          // attribute rollback: runs only when the run has failed
 	Expect   string        // attribute expect: promql a comparison as "< 0.01", http a status as 200
-	Within   time.Duration // attribute within: keep asking until Expect holds, at most so long
+	Within   time.Duration // attribute within: keep asking until Expect holds, at most so long; of wait: for
 	Timeout  time.Duration // attribute timeout, default 60 s
 	Retry    bool          // attribute retry=safe: may run again after the server died in the middle of it
 	On       string        // attribute on: where, as host:$host

@@ -68,6 +68,7 @@ type Settings struct {
 		GRPC string // listen address of OTLP/gRPC; default 127.0.0.1:4317, "off" for none
 	}
 	Levels []Level
+	Runner Runner
 	Hooks  map[string]Hook // by source, as github
 }
 

@@ -31,6 +31,7 @@ const CookieName = "evenkeel_session"
 type Book struct {
 	db       *state.DB
 	throttle throttle
+	onRevoke func(ctx context.Context, now time.Time, actor journal.Actor, token string) error
 }
 
 // New returns the book.

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -19,6 +20,11 @@ import (
 
 // Start implements act.Runs.
 func (r *Runner) Start(ctx context.Context, now time.Time, who declare.PersonID, s act.StartRun) (act.Run, error) {
+	return r.start(ctx, now, who, s, nil, 0)
+}
+
+// start starts a run, as a step of another where there is a parent.
+func (r *Runner) start(ctx context.Context, now time.Time, who declare.PersonID, s act.StartRun, parent *act.Run, parentStep int) (act.Run, error) {
 	book := r.o.Runbook(s.Runbook)
 	if book == nil {
 		return act.Run{}, fmt.Errorf("runbook %q: %w", s.Runbook, act.ErrNotFound)
@@ -36,10 +42,18 @@ func (r *Runner) Start(ctx context.Context, now time.Time, who declare.PersonID,
 		Objective: book.Verify.Objective, Params: params, Actor: journal.Person(string(who)), Status: act.RunRunning, StartedAt: now,
 		Mode: s.Mode, BreakGlass: strings.TrimSpace(s.BreakGlass), Token: s.Token, Asked: s.Asked, Print: r.print(book), Source: book.Source,
 	}
+	if s.Service {
+		run.Actor = act.Program(who)
+	}
+	if parent != nil {
+		run.Parent, run.ParentStep, run.Incident = parent.ID, parentStep, parent.Incident
+	}
 	if err := r.startable(ctx, now, who, &run); err != nil {
 		return act.Run{}, err
 	}
-	if run.Objective == "" && s.Incident != 0 {
+	if run.Mode != act.ModeReal {
+		run.Objective = "" // nothing is altered that it could tell
+	} else if run.Objective == "" && s.Incident != 0 {
 		if run.Objective, err = r.o.ObjectiveOf(ctx, s.Incident); err != nil {
 			return act.Run{}, err
 		}
@@ -53,7 +67,8 @@ func (r *Runner) Start(ctx context.Context, now time.Time, who declare.PersonID,
 	}
 	err = r.o.DB.Update(ctx, func(tx *state.Tx) error {
 		var other string
-		err := tx.QueryRowContext(ctx, `SELECT id FROM runs WHERE runbook = ? AND service = ? AND status IN ('running','waiting','verifying','rolling-back') LIMIT 1`, run.Runbook, run.Service).Scan(&other)
+		err := tx.QueryRowContext(ctx, `SELECT id FROM runs WHERE runbook = ? AND service = ? AND mode = ? AND ? = '' AND status IN ('running','waiting','verifying','rolling-back') LIMIT 1`,
+			run.Runbook, run.Service, run.Mode, run.Mode).Scan(&other)
 		if err == nil {
 			return &act.ConflictError{Why: fmt.Sprintf("runbook %s runs already: %s", run.Runbook, other)}
 		}
@@ -62,6 +77,12 @@ func (r *Runner) Start(ctx context.Context, now time.Time, who declare.PersonID,
 			return err
 		}
 		t := fmt.Sprintf("%s started runbook %s", who, run.Title)
+		if run.Mode != act.ModeReal {
+			t = fmt.Sprintf("%s started a %s of runbook %s", who, map[act.RunMode]string{act.ModeDry: "dry run", act.ModeRehearsal: "rehearsal"}[run.Mode], run.Title)
+		}
+		if run.BreakGlass != "" {
+			t += ", breaking the glass: " + run.BreakGlass
+		}
 		if run.Fact, err = tx.Record(journal.Fact{At: now, Kind: "run.started", Actor: run.Actor, Cause: cause, Subject: run.Ref(), Refs: refs(&run), Text: t, Data: text}); err != nil {
 			return err
 		}
@@ -297,5 +318,59 @@ func (r *Runner) Cancel(ctx context.Context, now time.Time, who declare.PersonID
 		return act.Run{}, err
 	}
 	r.stop(id)
+	below, err := r.children(ctx, id)
+	if err != nil {
+		return act.Run{}, err
+	}
+	for _, c := range below {
+		var over *act.ConflictError
+		if _, err := r.Cancel(ctx, now, who, c, "the run that it is a step of was cancelled"); err != nil && !errors.As(err, &over) {
+			return act.Run{}, err
+		}
+	}
 	return run, nil
+}
+
+// Tick says that a step that is done by hand has been done, and how many minutes it took;
+// or that it could not be.
+func (r *Runner) Tick(ctx context.Context, now time.Time, who declare.PersonID, id string, step int, done bool, minutes int, note string) (act.Run, error) {
+	if len(note) > 2_000 {
+		return act.Run{}, &act.InvalidError{Field: "note", Want: "at most 2000 characters"}
+	}
+	if minutes < 0 || minutes > 1440 {
+		return act.Run{}, &act.InvalidError{Field: "minutes", Got: fmt.Sprint(minutes), Want: "minutes from 0 to 1440"}
+	}
+	_, err := r.change(ctx, id, func(t *turn) error {
+		s, err := t.at(step)
+		if err != nil {
+			return err
+		}
+		if s.Language != "manual" || s.Status != act.StepRunning {
+			return &act.ConflictError{Why: fmt.Sprintf("step %s does not wait to be done by hand: it is %s", s.Name, s.Status)}
+		}
+		if who != t.run.Doer() {
+			if v := r.MayRun(ctx, now, who, t.run, step); !v.OK() {
+				return &act.DeniedError{Why: v.Why}
+			}
+		}
+		s.Status, s.EndedAt = act.StepDone, now
+		s.Detail = fmt.Sprintf("done by %s in %d minutes", who, minutes)
+		if !done {
+			s.Status, s.Detail = act.StepFailed, fmt.Sprintf("%s could not do it", who)
+		}
+		if note = strings.TrimSpace(note); note != "" {
+			s.Output = mask(note)
+			s.Detail += ": " + mask(note)
+		}
+		t.run.Minutes += minutes
+		if t.run.Status == act.RunWaiting {
+			t.status(act.RunRunning, "")
+		}
+		return t.record(now, journal.Person(string(who)), "run.step.finished", fmt.Sprintf("step %s %s", s.Name, s.Detail))
+	})
+	if err != nil {
+		return act.Run{}, err
+	}
+	r.kick(id)
+	return r.Get(ctx, id)
 }

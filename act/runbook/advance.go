@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/act"
+	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/journal"
 )
 
@@ -62,6 +63,18 @@ func (r *Runner) forward(ctx context.Context, id string, rollback bool) (more bo
 			if held, err := t.lock(now, i); err != nil || held {
 				return err
 			}
+			if t.run.Steps[i].Language == "manual" && t.run.Mode == act.ModeDry {
+				s.Status, s.StartedAt, s.EndedAt, s.Detail = act.StepDone, now, now, "dry: somebody would do it by hand"
+				continue
+			}
+			if s.Language == "manual" {
+				s.Status, s.Attempt, s.StartedAt, s.EndedAt, s.Output, s.Detail = act.StepRunning, s.Attempt+1, now, time.Time{}, "", "waits for somebody to do it and say so"
+				t.status(act.RunWaiting, fmt.Sprintf("step %s is done by hand: do it, then say so", s.Name))
+				if rollback {
+					t.status(act.RunRollingBack, t.run.Reason)
+				}
+				return t.record(now, t.run.Actor, "run.step.started", fmt.Sprintf("step %s waits to be done by hand", s.Name))
+			}
 			execute = i
 			s.Status, s.Attempt, s.StartedAt, s.EndedAt, s.Output, s.Detail = act.StepRunning, s.Attempt+1, now, time.Time{}, "", ""
 			t.status(act.RunRunning, "")
@@ -82,8 +95,10 @@ func (r *Runner) forward(ctx context.Context, id string, rollback bool) (more bo
 		r.substantiate(ctx, &run)
 		return !run.Status.Ended() && (run.Status == act.RunVerifying || run.Status == act.RunRollingBack && !rollback), nil
 	}
-	if err := r.announce(ctx, &run, execute); err != nil {
-		return false, err
+	if run.Mode == act.ModeReal {
+		if err := r.announce(ctx, &run, execute); err != nil {
+			return false, err
+		}
 	}
 	result := r.execute(ctx, &run, execute)
 	if ctx.Err() != nil {
@@ -106,6 +121,12 @@ func (r *Runner) forward(ctx context.Context, id string, rollback bool) (more bo
 
 // finish follows the last step.
 func (t *turn) finish(now time.Time) error {
+	switch t.run.Mode {
+	case act.ModeDry:
+		return t.end(now, act.RunDone, "dry run: nothing was altered")
+	case act.ModeRehearsal:
+		return t.end(now, act.RunDone, "rehearsed to the end")
+	}
 	if t.run.Objective != "" {
 		t.status(act.RunVerifying, fmt.Sprintf("waits for %s to be met again", t.run.Objective))
 		t.run.VerifyBy = now.Add(t.source().Verify.Within)
@@ -129,10 +150,10 @@ func (t *turn) fail(now time.Time, why string) error {
 	}
 	changed, undo := false, false
 	for _, s := range t.run.Steps {
-		changed = changed || (!s.Rollback && s.Language != "promql" && s.Attempt > 0)
+		changed = changed || (!s.Rollback && t.step(s.Index).Class.Rank() >= declare.Bounded.Rank() && s.Attempt > 0)
 		undo = undo || s.Rollback
 	}
-	if changed && undo {
+	if changed && undo && t.run.Mode == act.ModeReal {
 		t.status(act.RunRollingBack, why)
 		return t.record(now, system, "run.rolling-back", "rolling back: "+why)
 	}

@@ -123,8 +123,8 @@ func intoJSON(v any, book *declare.Runbook, params map[string]string, put func(s
 	return v
 }
 
-func (r *Runner) http(ctx context.Context, run *act.Run, step *declare.Step, out *capped) result {
-	filled, err := fill(step.Body, reread(run), run.Params)
+func (r *Runner) http(ctx context.Context, run *act.Run, step *declare.Step, values map[string]string, out io.Writer) result {
+	filled, err := fill(step.Body, reread(run), values)
 	if err != nil {
 		return result{detail: err.Error()}
 	}

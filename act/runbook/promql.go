@@ -3,9 +3,9 @@ package runbook
 import (
 	"context"
 	"fmt"
+	"io"
 	"regexp"
 	"strings"
-	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
@@ -58,38 +58,13 @@ func substitute(expr string, params map[string]string) (string, error) {
 	return e.String(), nil
 }
 
-// promql asks a question, and keeps asking within the time that the step gives.
-func (r *Runner) promql(ctx context.Context, run *act.Run, step *declare.Step, out *capped) result {
+// promql asks the metrics.
+func (r *Runner) promql(ctx context.Context, run *act.Run, step *declare.Step, out io.Writer) result {
 	expr, err := substitute(step.Body, run.Params)
 	if err != nil {
 		return result{detail: err.Error()}
 	}
-	until := time.Now().Add(step.Within)
-	for {
-		values, err := r.ask(ctx, expr, step.Timeout)
-		holds, detail := false, ""
-		if err != nil {
-			detail = err.Error()
-		} else {
-			holds, detail = judge(step.Expect, values)
-		}
-		if holds || !time.Now().Before(until) || ctx.Err() != nil {
-			fmt.Fprintf(out, "%s\n", expr)
-			for _, v := range values {
-				fmt.Fprintf(out, "%s %g\n", v.Labels, v.Value)
-			}
-			return result{ok: holds && err == nil, detail: detail}
-		}
-		if wait(ctx, poll) != nil {
-			return result{detail: "interrupted"}
-		}
-	}
-}
-
-func (r *Runner) ask(ctx context.Context, expr string, timeout time.Duration) ([]Value, error) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	return r.o.Query(ctx, expr, time.Now())
+	return r.keepAsking(ctx, step, expr, out, r.o.Query)
 }
 
 // judge compares every value with what is expected; no data does not meet an

@@ -57,6 +57,20 @@ type Options struct {
 	Query func(ctx context.Context, expr string, at time.Time) ([]Value, error)
 	// Verify says whether an objective is met again, and why it thinks so.
 	Verify func(ctx context.Context, o declare.ObjectiveName, since time.Time) (recovered bool, why string, err error)
+	// Logs answers LogsQL that ends in numbers. Optional: without it logsql steps fail.
+	Logs func(ctx context.Context, query string, at time.Time) ([]Value, error)
+	// Secret fetches a secret by name. Optional.
+	Secret func(name string) (string, error)
+	// User is whom steps run as, where the server is root; "" for the server's own.
+	User string
+	// SSH is how hosts are reached. Without it ssh steps fail.
+	SSH SSH
+	// Kube is the kubeconfig file; "" for the cluster that the server is in.
+	Kube string
+	// Terraform is the program; default terraform, from the path.
+	Terraform string
+	// Dir is what relative folders of steps are relative to; Keep keeps plans.
+	Dir, Keep string
 	// Transport is for http steps; nil for the network.
 	Transport http.RoundTripper
 	// OutputLimit is the most that is kept of a step's output; default 64 KiB.
@@ -152,7 +166,7 @@ func (r *Runner) recover(ctx context.Context) error {
 		_, err := r.change(ctx, summary.ID, func(t *turn) error {
 			for i := range t.run.Steps {
 				s := &t.run.Steps[i]
-				if s.Status != act.StepRunning {
+				if s.Status != act.StepRunning || s.Language == "manual" { // a person does not end with the server
 					continue
 				}
 				if t.step(i).Retry {

@@ -2,8 +2,11 @@ package runbook
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"runtime"
@@ -18,31 +21,51 @@ import (
 // grace is what a step's processes get between being asked to end and being ended.
 const grace = 2 * time.Second
 
+// limits are set by the first shell on itself, for all that follows: no core dumps, so
+// many open files, files of at most 1 GiB, so many processes of the step's user.
+const limits = `ulimit -c 0; ulimit -n 1024; ulimit -f 2097152; { ulimit -p 512 || ulimit -u 512; } 2>/dev/null; exec "$@"`
+
 // shell runs a step's text, which is a constant of the runbook, with the parameters in
-// its environment. It inherits nothing else of ours: no variable, no open file.
-func (r *Runner) shell(ctx context.Context, run *act.Run, step *declare.Step, out *capped) result {
-	dir, err := os.MkdirTemp("", "evenkeel-step-")
+// its environment.
+func (r *Runner) shell(ctx context.Context, run *act.Run, step *declare.Step, values map[string]string, out io.Writer) result {
+	return r.command(ctx, run, step, values, out, "", []string{"/bin/sh", "-eu", "-c", step.Body})
+}
+
+// command runs a program in a folder of its own, as the user that steps run as. It
+// inherits nothing of ours: no variable, no open file. All that it started ends with it.
+func (r *Runner) command(ctx context.Context, run *act.Run, step *declare.Step, env map[string]string, out io.Writer, dir string, argv []string) result {
+	home, err := os.MkdirTemp("", "evenkeel-step-")
 	if err != nil {
 		return result{detail: "cannot make a folder to work in: " + err.Error()}
 	}
-	defer os.RemoveAll(dir)
+	defer os.RemoveAll(home)
+	if dir == "" {
+		dir = home
+	}
+	id := make([]byte, 8)
+	if _, err := rand.Read(id); err != nil {
+		return result{detail: "cannot name the step: " + err.Error()}
+	}
+	mark := "EVENKEEL_ATTEMPT=" + hex.EncodeToString(id)
 	ctx, cancel := context.WithTimeout(ctx, step.Timeout)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "/bin/sh", "-eu", "-c", step.Body)
+	cmd := exec.CommandContext(ctx, "/bin/sh", append([]string{"-c", limits, "sh"}, argv...)...)
 	cmd.Dir = dir
 	cmd.Env = []string{
-		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "HOME=" + dir, "TMPDIR=" + dir,
-		"EVENKEEL_RUN=" + run.ID, "EVENKEEL_STEP=" + step.Name,
+		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "HOME=" + home, "TMPDIR=" + home,
+		"EVENKEEL_RUN=" + run.ID, "EVENKEEL_STEP=" + step.Name, mark,
 	}
-	for _, name := range sortedKeys(run.Params) {
-		cmd.Env = append(cmd.Env, name+"="+run.Params[name])
+	for _, name := range sortedKeys(env) {
+		cmd.Env = append(cmd.Env, name+"="+env[name])
 	}
 	cmd.Stdout, cmd.Stderr = out, out
-	// A group of its own, so that what it starts ends with it; and it dies with us.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	if err := confine(cmd, r.o.User, home); err != nil {
+		return result{detail: err.Error()}
+	}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = grace // then the pipes are closed, whoever still holds them
-	// Pdeathsig is sent when the thread that started the child ends, so it must not.
+	// The signal of our death is sent when the thread that started the child ends, so
+	// that one must not.
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	if err := cmd.Start(); err != nil {
@@ -50,6 +73,7 @@ func (r *Runner) shell(ctx context.Context, run *act.Run, step *declare.Step, ou
 	}
 	err = cmd.Wait()
 	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what it left behind in the background
+	stragglers(mark)
 	var exit *exec.ExitError
 	switch {
 	case ctx.Err() != nil && errors.Is(ctx.Err(), context.DeadlineExceeded):

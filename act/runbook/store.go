@@ -94,7 +94,7 @@ func loadSteps(ctx context.Context, q querier, run *act.Run, outputs bool) error
 	for i := range run.Steps {
 		if i < len(book.Steps) {
 			run.Steps[i].Body, run.Steps[i].Class = book.Steps[i].Body, book.Steps[i].Class
-			run.Steps[i].Shown = shown(&book.Steps[i], book, run.Params)
+			run.Steps[i].Shown = shown(&book.Steps[i], book, run)
 		}
 	}
 	return nil

@@ -105,7 +105,7 @@ func shownHash(s *act.RunStep) string {
 
 // announce records the run as a change, before its first step that may alter anything.
 func (r *Runner) announce(ctx context.Context, run *act.Run, step int) error {
-	if run.Change != "" || run.Steps[step].Language == "promql" {
+	if run.Change != "" || run.Steps[step].Class.Rank() < declare.Bounded.Rank() {
 		return nil
 	}
 	c := act.Change{

@@ -10,8 +10,17 @@ import (
 // something cannot call itself looking.
 func least(s *declare.Step) declare.Class {
 	switch s.Language {
-	case "promql":
-		return declare.Look
+	case "promql", "logsql", "wait", "runbook":
+		return declare.Look // a sub-runbook's steps have classes of their own
+	case "manual":
+		return declare.Note
+	case "kube":
+		return kubeClass(s.Body)
+	case "terraform":
+		if s.Attrs["action"] == "plan" {
+			return declare.Test
+		}
+		return declare.Normal
 	case "http":
 		if r, err := ParseRequest(s.Body); err == nil && (r.Method == "GET" || r.Method == "HEAD") {
 			return declare.Test
@@ -25,8 +34,15 @@ func least(s *declare.Step) declare.Class {
 func class(s *declare.Step, problem func(warning bool, field, got, want, hint string)) {
 	low := least(s)
 	s.Class = declare.ClassOf(s.Risk)
-	if s.Risk == declare.RiskLow && low.Rank() < declare.Bounded.Rank() && s.Language != "sh" {
+	_, risky := s.Attrs["risk"]
+	switch {
+	case s.Risk == declare.RiskLow && low.Rank() < declare.Bounded.Rank() && s.Language != "sh" && s.Language != "ssh" && !(s.Language == "manual" && risky):
 		s.Class = low
+	case s.Class.Rank() < low.Rank():
+		s.Class, s.Risk = low, low.Risk()
+		if risky {
+			problem(false, "risk", s.Attrs["risk"], fmt.Sprintf("%s or above for this step", low.Risk()), "")
+		}
 	}
 	written, ok := s.Attrs["class"]
 	if !ok {

@@ -120,6 +120,7 @@ func (m *markdown) parameters() {
 	for _, p := range m.rb.Params {
 		names = append(names, p.Name)
 	}
+	names = append(names, m.rb.Secrets...)
 	for _, s := range m.rb.Steps {
 		check := func(field, text string, reference *regexp.Regexp) {
 			for _, ref := range reference.FindAllStringSubmatch(text, -1) {
@@ -131,7 +132,11 @@ func (m *markdown) parameters() {
 				}
 			}
 		}
-		if s.Language == "http" || s.Language == "promql" {
+		for _, attr := range []string{"host", "dir"} {
+			check(attr, s.Attrs[attr], anyReference)
+		}
+		switch s.Language {
+		case "http", "promql", "logsql", "kube", "runbook":
 			check(s.Language, s.Body, anyReference)
 		}
 		check("on", s.On, hostVariable)

@@ -99,7 +99,7 @@ func split(data []byte) (front, rest []byte, ok bool) {
 
 func frontMatter(d yamldoc.Node, rb *declare.Runbook) []yamldoc.Reference {
 	var references []yamldoc.Reference
-	d.Only("title", "summary", "services", "params", "verify", "verify_by", "tags", "owner", "locks")
+	d.Only("title", "summary", "services", "params", "verify", "verify_by", "tags", "owner", "locks", "secrets", "rehearse")
 	rb.Title = d.Field("title").String()
 	rb.Summary = d.Field("summary").String()
 	for _, s := range d.Field("services").List() {
@@ -108,7 +108,17 @@ func frontMatter(d yamldoc.Node, rb *declare.Runbook) []yamldoc.Reference {
 			references = append(references, yamldoc.Reference{Kind: "service", Name: name, At: s})
 		}
 	}
-	rb.Locks = d.Field("locks").Strings()
+	rb.Locks, rb.Secrets, rb.Tags = d.Field("locks").Strings(), d.Field("secrets").Strings(), d.Field("tags").Strings()
+	rb.Fault = d.Field("rehearse").String()
+	if owner := d.Field("owner").String(); owner != "" {
+		rb.Owner = declare.TeamID(strings.TrimPrefix(owner, "group:"))
+		references = append(references, yamldoc.Reference{Kind: "team", Name: string(rb.Owner), At: d.Field("owner")})
+	}
+	for _, s := range rb.Secrets {
+		if !paramName.MatchString(s) {
+			d.Field("secrets").Problem(s, "names as db_password", "")
+		}
+	}
 	v := d.Field("verify")
 	v.Only("objective", "within")
 	rb.Verify.Objective = declare.ObjectiveName(v.Field("objective").String())

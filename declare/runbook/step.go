@@ -15,10 +15,11 @@ import (
 	"github.com/evenkeel/evenkeel/declare/yamldoc"
 )
 
-var known = []string{"name", "risk", "timeout", "expect", "within", "rollback", "retry", "on", "class"}
+var known = []string{"name", "risk", "timeout", "expect", "within", "rollback", "retry", "on", "class", "host", "user", "port", "action", "dir", "plan", "minutes", "for", "run", "context"}
 
 // languages that run, with their usual other names.
-var languages = map[string]string{"sh": "sh", "bash": "sh", "shell": "sh", "http": "http", "promql": "promql"}
+var languages = map[string]string{"sh": "sh", "bash": "sh", "shell": "sh", "http": "http", "promql": "promql",
+	"ssh": "ssh", "logsql": "logsql", "kube": "kube", "terraform": "terraform", "manual": "manual", "wait": "wait", "runbook": "runbook"}
 
 // attributes reads {key=value key="quoted value" flag}.
 func attributes(s string) (map[string]string, error) {
@@ -100,7 +101,7 @@ func fill(s *declare.Step, sink *declare.Problems) {
 	if lang, ok := languages[s.Language]; ok {
 		s.Language = lang
 	} else {
-		problem(false, "language", s.Language, "sh, http or promql", "leave the braces away where it is not to run")
+		problem(false, "language", s.Language, "sh, ssh, http, promql, logsql, kube, terraform, manual, wait or runbook", "leave the braces away where it is not to run")
 	}
 	s.Name = s.Attrs["name"]
 	if s.Name == "" {
@@ -109,7 +110,7 @@ func fill(s *declare.Step, sink *declare.Problems) {
 		problem(false, "name", s.Name, "letters, digits, - _ and ., at most 64", "")
 	}
 	s.Risk = declare.RiskMedium
-	if s.Language == "promql" {
+	if slices.Contains([]string{"promql", "logsql", "manual", "wait", "runbook"}, s.Language) || s.Attrs["action"] == "plan" {
 		s.Risk = declare.RiskLow
 	}
 	if r, ok := s.Attrs["risk"]; ok {
@@ -133,7 +134,7 @@ func fill(s *declare.Step, sink *declare.Problems) {
 	}
 	switch s.Attrs["retry"] {
 	case "", "ask":
-		s.Retry = s.Language == "promql"
+		s.Retry = slices.Contains([]string{"promql", "logsql", "wait", "runbook", "manual"}, s.Language)
 	case "safe":
 		s.Retry = true
 	default:
@@ -154,7 +155,11 @@ func fill(s *declare.Step, sink *declare.Problems) {
 	}
 	duration("timeout", &s.Timeout)
 	duration("within", &s.Within)
+	if s.Language == "wait" {
+		duration("for", &s.Within)
+	}
 	s.Expect = s.Attrs["expect"]
+	language(s, problem)
 	switch s.Language {
 	case "promql":
 		// Parameters stand inside of label values only, so the text parses as it is.
@@ -181,7 +186,7 @@ func fill(s *declare.Step, sink *declare.Problems) {
 			problem(false, "sh", "", "a command", "")
 		}
 	}
-	if s.Within > 0 && s.Language != "promql" {
-		problem(false, "within", s.Attrs["within"], "within only on promql steps", "use timeout")
+	if _, written := s.Attrs["within"]; written && s.Language != "promql" && s.Language != "logsql" {
+		problem(false, "within", s.Attrs["within"], "within only on promql and logsql steps", "use timeout")
 	}
 }

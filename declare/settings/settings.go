@@ -31,6 +31,7 @@ func Default() declare.Settings {
 	s.Host.Interval = 15 * time.Second
 	s.OTLP.GRPC = "127.0.0.1:4317"
 	s.Levels = declare.DefaultLevels()
+	s.Runner.User = "nobody"
 	return s
 }
 
@@ -41,7 +42,7 @@ func Read(file string, data []byte, sink *declare.Problems) declare.Settings {
 	if !ok {
 		return s
 	}
-	d.Only("external_url", "evaluation", "metrics", "logs", "traces", "limits", "host", "otlp", "levels", "hooks")
+	d.Only("external_url", "evaluation", "metrics", "logs", "traces", "limits", "host", "otlp", "levels", "hooks", "runner")
 	if n := d.Field("external_url"); !n.Missing() {
 		s.ExternalURL = strings.TrimSuffix(n.String(), "/")
 		if u, err := url.Parse(s.ExternalURL); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil {
@@ -88,6 +89,7 @@ func Read(file string, data []byte, sink *declare.Problems) declare.Settings {
 			n.Problem(n.Text(), "an address as 127.0.0.1:4317, or off", "")
 		}
 	}
+	s.Runner = runner(d.Field("runner"))
 	if n := d.Field("levels"); !n.Missing() {
 		s.Levels = levels(n)
 	}

@@ -1,0 +1,241 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/evenkeel/evenkeel/act"
+	"github.com/evenkeel/evenkeel/act/account"
+	"github.com/evenkeel/evenkeel/api"
+	"github.com/evenkeel/evenkeel/declare"
+)
+
+func init() { verbs = append(verbs, newCanI, newDuty, newLend) }
+
+func newCanI() *cobra.Command {
+	var as string
+	var params []string
+	var in api.Can
+	var mode string
+	cmd := &cobra.Command{
+		Use: "can-i RUNBOOK[/STEP]", GroupID: "act", Args: cobra.ExactArgs(1), Short: "Say what you may do of a runbook, step by step, and why",
+		Long: `Say what you, or somebody else, may do of a runbook now: each step with its class, the
+answer, the sentence that explains it, and who could approve it, nearest to the work
+first.
+
+Exit code 0: all of it alone. 1: something takes an approval, or is not yours. 2: it
+could not be told.`,
+		Example: "  evenkeel can-i checkout-rollback\n  evenkeel can-i checkout-rollback/roll-back --as alice --incident 7",
+	}
+	r := newRemote(cmd)
+	cmd.ValidArgsFunction = r.live(runbooks)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		name, step, one := strings.Cut(args[0], "/")
+		in.Person, in.Mode = declare.PersonID(as), act.RunMode(mode)
+		var err error
+		if in.Params, err = pairs(params); err != nil {
+			return err
+		}
+		c, err := r.client(cmd)
+		if err != nil {
+			return err
+		}
+		var may api.MayDo
+		raw, err := c.do(cmd.Context(), "ask about runbook "+name, post, "/runbooks/"+seg(name)+"/can", nil, in, &may)
+		if err != nil {
+			return err
+		}
+		alone, found := true, false
+		for _, s := range may.Steps {
+			if one && s.Name != step && strconv.Itoa(s.Step) != step {
+				continue
+			}
+			found = true
+			alone = alone && s.Verdict.OK()
+		}
+		if one && !found {
+			return fmt.Errorf("cannot ask about step %q: runbook %s has none of that name", step, name)
+		}
+		if err := r.format.print(cmd, raw, func(w io.Writer) { printMay(w, may, step) }); err != nil {
+			return err
+		}
+		if !alone {
+			return &foundError{}
+		}
+		return nil
+	}
+	f := cmd.Flags()
+	f.StringVar(&as, "as", "", "somebody else")
+	f.StringArrayVarP(&params, "param", "p", nil, "name=value (may be repeated)")
+	f.Int64Var(&in.Incident, "incident", 0, "the incident that it would be for")
+	f.StringVar(&mode, "mode", "", "dry or rehearsal, instead of a real run")
+	f.StringVar(&in.BreakGlass, "break-glass", "", "the reason, to see what breaking the glass would allow")
+	r.liveFlag(cmd, "as", people)
+	return cmd
+}
+
+func printMay(w io.Writer, may api.MayDo, only string) {
+	fmt.Fprintf(w, "%s, %s. Certificate: %s\n\n", may.Person, may.Level, may.Certificate.Why)
+	t := columns("STEP", "NAME", "CLASS", "ANSWER", "WHY", "NEAREST APPROVERS")
+	for _, s := range may.Steps {
+		if only != "" && s.Name != only && strconv.Itoa(s.Step) != only {
+			continue
+		}
+		var near []string
+		for i, a := range s.Approvers {
+			if i < 3 {
+				near = append(near, string(a.Person))
+			}
+		}
+		t.row(strconv.Itoa(s.Step), s.Name, string(s.Verdict.Class), string(s.Verdict.Answer), s.Verdict.Why, strings.Join(near, ", "))
+	}
+	t.write(w)
+}
+
+// pairs reads name=value.
+func pairs(list []string) (map[string]string, error) {
+	var out map[string]string
+	for _, p := range list {
+		k, v, ok := strings.Cut(p, "=")
+		if !ok || k == "" {
+			return nil, fmt.Errorf("cannot use parameter %q: expected name=value", p)
+		}
+		if out == nil {
+			out = map[string]string{}
+		}
+		out[k] = v
+	}
+	return out, nil
+}
+
+func runbookTake(r *remote) *cobra.Command {
+	return r.changes(&cobra.Command{
+		Use: "take RUN", Args: cobra.ExactArgs(1), ValidArgsFunction: r.live(waitingRuns), Short: "Go on in your own name with a run that waits for somebody who may",
+		Example: "  evenkeel runbook take r-1f0c2d3e4a5b6c7d",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return change(cmd, r, "take run "+args[0], post, "/runs/"+seg(args[0])+"/take", nil, printRun)
+		},
+	})
+}
+
+func runbookTick(r *remote) *cobra.Command {
+	var in api.Ticking
+	cmd := &cobra.Command{
+		Use: "tick RUN [STEP]", Args: cobra.RangeArgs(1, 2), ValidArgsFunction: r.live(activeRuns), Short: "Say that a step by hand has been done, or could not be",
+		Example: "  evenkeel runbook tick r-1f0c2d3e4a5b6c7d call-provider --minutes 7\n  evenkeel runbook tick r-1f0c2d3e4a5b6c7d --failed --note \"nobody answers\"",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := r.client(cmd)
+			if err != nil {
+				return err
+			}
+			var run act.Run
+			if _, err := c.get(cmd.Context(), "tick a step of run "+args[0], "/runs/"+seg(args[0]), nil, &run); err != nil {
+				return err
+			}
+			for _, st := range run.Steps {
+				if st.Language == "manual" && st.Status == act.StepRunning && (len(args) == 1 || args[1] == strconv.Itoa(st.Index) || args[1] == st.Name) {
+					return change(cmd, r, fmt.Sprintf("tick step %d of run %s", st.Index, run.ID), post, fmt.Sprintf("/runs/%s/steps/%d/tick", seg(run.ID), st.Index), in, printRun)
+				}
+			}
+			return fmt.Errorf("cannot tick a step of run %s: none waits to be done by hand", run.ID)
+		},
+	}
+	cmd.Flags().IntVar(&in.Minutes, "minutes", 0, "how long it took")
+	cmd.Flags().StringVarP(&in.Note, "note", "m", "", "what was done or seen")
+	cmd.Flags().BoolVar(&in.Failed, "failed", false, "it could not be done")
+	return r.changes(cmd)
+}
+
+func newDuty() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "duty", GroupID: "act", Aliases: []string{"duties"}, Short: "What is owed after an exception: list, done",
+		Long: `What is owed after an exception to the usual approval: the record of an approval that
+was spoken, within a day; the review of a broken glass, within three. What is overdue
+is a finding.`,
+		Example: "  evenkeel duty list\n  evenkeel duty done 3 confirmed \"I told alice to roll back\"",
+	}
+	r := newRemote(cmd)
+	var all bool
+	ls := &cobra.Command{
+		Use: "list", Aliases: []string{"ls"}, Args: cobra.NoArgs, Short: "List what is owed", Example: "  evenkeel duty list --all",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			q := values()
+			if all {
+				q = values("all", "true")
+			}
+			return list(cmd, r, "list duties", "/duties", q, "Nothing is owed.", func(items []act.Duty) *table {
+				t := columns("ID", "KIND", "RUN", "OWED BY", "DUE", "DONE", "WHAT")
+				for _, d := range items {
+					by := string(d.OwedBy)
+					if by == "" {
+						by = "anybody but " + string(d.NotBy)
+					}
+					t.row(fmt.Sprint(d.ID), string(d.Kind), d.Run, by, exactly(d.DueAt), d.Verdict, d.Summary)
+				}
+				return t
+			})
+		},
+	}
+	ls.Flags().BoolVar(&all, "all", false, "those that are done too")
+	done := &cobra.Command{
+		Use: "done ID VERDICT TEXT", Args: cobra.ExactArgs(3), Short: "Do a duty: confirmed|disputed a spoken approval, right|wrong a broken glass",
+		Example: "  evenkeel duty done 3 confirmed \"I told alice to roll back\"",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return change(cmd, r, "do duty "+args[0], post, "/duties/"+seg(args[0]), api.Fulfilment{Verdict: args[1], Text: args[2]}, func(w io.Writer, d act.Duty) {
+				fmt.Fprintf(w, "%s of run %s: %s\n", d.Kind, d.Run, d.Verdict)
+			})
+		},
+	}
+	cmd.AddCommand(ls, r.changes(done))
+	return cmd
+}
+
+func newLend() *cobra.Command {
+	cmd := &cobra.Command{
+		Use: "lend", GroupID: "act", Aliases: []string{"loans"}, Short: "Lend your authority to approve for a time: to, list, end",
+		Long: `Lend your authority to approve for a time, as while you are away. It is worth what your
+own is; nobody approves with it what you have asked for; it cannot be lent on.`,
+		Example: "  evenkeel lend to dave --for 7d --reason \"on holiday\"\n  evenkeel lend list",
+	}
+	r := newRemote(cmd)
+	var in api.Lending
+	var upto string
+	to := &cobra.Command{
+		Use: "to PERSON", Args: cobra.ExactArgs(1), ValidArgsFunction: r.live(people), Short: "Lend it to somebody", Example: "  evenkeel lend to dave --for 7d --upto A4 --reason \"on holiday\"",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			in.Borrower, in.Upto = declare.PersonID(args[0]), declare.Class(upto)
+			return change(cmd, r, "lend authority", post, "/loans", in, func(w io.Writer, l account.Loan) {
+				fmt.Fprintf(w, "%d: %s may approve up to %s for %s until %s\n", l.ID, l.Borrower, l.Upto, l.Lender, exactly(l.EndsAt))
+			})
+		},
+	}
+	to.Flags().StringVar(&in.Duration, "for", "", "how long, as 12h or 14d, at most 30d")
+	to.Flags().StringVar(&in.Reason, "reason", "", "why")
+	to.Flags().StringVar(&upto, "upto", "A5", "no further than this class, A2 to A6")
+	_ = to.MarkFlagRequired("for")
+	_ = to.MarkFlagRequired("reason")
+	ls := &cobra.Command{
+		Use: "list", Aliases: []string{"ls"}, Args: cobra.NoArgs, Short: "List what is lent", Example: "  evenkeel lend list",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return list(cmd, r, "list loans", "/loans", values(), "Nothing is lent.", func(items []account.Loan) *table {
+				t := columns("ID", "FROM", "TO", "UPTO", "UNTIL", "WHY")
+				for _, l := range items {
+					t.row(fmt.Sprint(l.ID), string(l.Lender), string(l.Borrower), string(l.Upto), exactly(l.EndsAt), l.Reason)
+				}
+				return t
+			})
+		},
+	}
+	end := &cobra.Command{
+		Use: "end ID", Args: cobra.ExactArgs(1), Short: "Take it back", Example: "  evenkeel lend end 3",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return change[struct{}](cmd, r, "end loan "+args[0], del, "/loans/"+seg(args[0]), nil, nil)
+		},
+	}
+	cmd.AddCommand(r.changes(to), ls, r.changes(end))
+	return cmd
+}
