@@ -131,6 +131,22 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 		run = do[act.Run](w, alice, "GET", "/runs/"+run.ID, nil, 200)
 		return run.Status == act.RunWaiting
 	})
+	if may := do[MayDo](w, alice, "POST", "/runbooks/restart/can", Can{}, 200); len(may.Steps) != 2 || may.Steps[1].Verdict.Answer != "ask" || may.Steps[1].Verdict.Why == "" {
+		t.Errorf("%+v", may)
+	}
+	do[any](w, alice, "POST", "/runbooks/none/can", Can{}, 404)
+	do[any](w, alice, "POST", "/runs/"+run.ID+"/take", nil, 409)
+	do[any](w, alice, "POST", "/runs/"+run.ID+"/steps/1/tick", Ticking{}, 409)
+	do[any](w, alice, "POST", "/runs/"+run.ID+"/steps/1/voice", Voice{Commander: "bob", ShownHash: run.Approvals[0].ShownHash, Words: "go"}, 403)
+	do[any](w, alice, "POST", "/duties/1", Fulfilment{Verdict: "confirmed", Text: "x"}, 404)
+	do[any](w, bob, "POST", "/loans", Lending{Borrower: "alice", Duration: "7d", Reason: "away"}, 201)
+	do[any](w, bob, "POST", "/loans", Lending{Borrower: "bob", Duration: "7d", Reason: "away"}, 400)
+	do[any](w, bob, "POST", "/loans", Lending{Borrower: "nobody", Duration: "7d", Reason: "away"}, 400)
+	do[any](w, bob, "POST", "/loans", Lending{Borrower: "alice", Duration: "70d", Reason: "away"}, 400)
+	do[any](w, admin, "POST", "/tokens", NewToken{Note: "ci", Person: "ci", Service: true, Scopes: []string{"change", "run:restart"}, Duration: "30d"}, 201)
+	do[any](w, alice, "POST", "/tokens", NewToken{Note: "ci", Person: "ci2", Service: true, Scopes: []string{"change"}, Duration: "30d"}, 403)
+	do[any](w, admin, "POST", "/tokens", NewToken{Note: "ci", Person: "ci", Service: true, Scopes: []string{"everything"}, Duration: "30d"}, 400)
+	do[any](w, admin, "POST", "/tokens", NewToken{Note: "ci", Person: "ci", Service: true, Scopes: []string{"read"}}, 400)
 	do[any](w, bob, "POST", "/runs/"+run.ID+"/steps/1/refuse", Refusing{run.Approvals[0].ShownHash, "no"}, 200)
 	do[any](w, bob, "POST", "/runs/"+run.ID+"/steps/1/retry", nil, 409)
 	do[any](w, alice, "POST", "/incidents/1/suspects/1/verdict", SuspectVerdict{Verdict: "confirmed", Note: "seen"}, 200)
@@ -160,7 +176,7 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 		"/findings", "/findings/1", "/incidents", "/incidents/1", "/incidents/1/timeline", "/incidents/1/suspects", "/incidents/1/notifications", "/incidents/1/review",
 		"/incidents/1/alike", "/incidents/1/tasks", "/incidents/1/links", "/incidents/1/updates", "/incidents/1/updates/template?phase=resolved",
 		"/reviews", "/changes", "/changes/c-1", "/runbooks", "/runbooks/restart", "/runs", "/journal", "/journal/2/causes", "/oncall", "/oncall/shifts", "/oncall/overrides", "/oncall/calendars/schedule/shop", "/oncall/load", "/silences", "/tokens",
-		"/patterns?limit=1", "/patterns/" + patternsUntil(w.now).List("", w.now.Add(-time.Hour), w.now)[0].ID, "/pattern-shifts?service=checkout&quiet=30m",
+		"/duties", "/loans", "/patterns?limit=1", "/patterns/" + patternsUntil(w.now).List("", w.now.Add(-time.Hour), w.now)[0].ID, "/pattern-shifts?service=checkout&quiet=30m",
 	} {
 		do[any](w, alice, "GET", path, nil, 200)
 	}
