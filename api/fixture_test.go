@@ -33,10 +33,12 @@ import (
 	"github.com/evenkeel/evenkeel/detect/evaluate"
 	findingbook "github.com/evenkeel/evenkeel/detect/finding"
 	reviewbook "github.com/evenkeel/evenkeel/learn/review"
+	"github.com/evenkeel/evenkeel/learn/tune"
 	"github.com/evenkeel/evenkeel/observe/metrics"
 	"github.com/evenkeel/evenkeel/respond"
 	"github.com/evenkeel/evenkeel/respond/alert"
 	incidentbook "github.com/evenkeel/evenkeel/respond/incident"
+	"github.com/evenkeel/evenkeel/respond/outcome"
 	"github.com/evenkeel/evenkeel/state"
 )
 
@@ -105,6 +107,7 @@ type world struct {
 	db        *state.DB
 	findings  *findingbook.Book
 	incidents *incidentbook.Book
+	outcomes  *outcome.Book
 	runs      *runner.Runner
 	accounts  *account.Book
 	options   Options
@@ -173,9 +176,11 @@ func newWorld(t *testing.T) *world {
 	go func() { ran <- w.runs.Run(ctx) }()
 	t.Cleanup(func() { stop(); must(t, <-ran) })
 	w.accounts = account.New(w.db)
+	w.outcomes = outcome.New(w.db, log)
 	budgets := budget.New(budget.Options{Ranges: engine.Ranges, Query: engine.Query})
 	w.options = Options{
 		Workspace: func() *declare.Workspace { return ws }, WorkspaceProblems: func() (declare.Problems, time.Time) { return nil, at },
+		Outcomes: w.outcomes, AlertReview: tune.New(tune.Options{DB: w.db, Workspace: func() *declare.Workspace { return ws }, Outcomes: w.outcomes, May: func(declare.PersonID) (bool, string) { return true, "" }, Reload: func(context.Context) error { return nil }}),
 		Journal: w.db, Findings: w.findings, Incidents: w.incidents, Desk: w.incidents, Changes: changes, Runs: w.runs, Silences: silences, Accounts: w.accounts, Guide: w.runs, Loans: w.accounts,
 		Reviews: reviewbook.New(reviewbook.Options{DB: w.db, Incidents: w.incidents, Findings: w.findings, Runs: w.runs, Changes: changes,
 			Impact: func(context.Context, detect.Finding, time.Time, time.Time) (reviewbook.Impact, error) {

@@ -166,6 +166,11 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 	}
 	do[any](w, alice, "POST", "/incidents/1/merge", Merging{Into: 1}, 400)
 	do[any](w, alice, "POST", "/incidents/1/split", Splitting{Findings: []int64{1}}, 400)
+	do[any](w, alice, "PUT", "/findings/1/outcome", OutcomeGiven{"false", "a test"}, 200)
+	do[any](w, alice, "PUT", "/findings/1/outcome", OutcomeGiven{"meh", ""}, 400)
+	do[any](w, alice, "PUT", "/incidents/1/outcome", OutcomeGiven{Outcome: "action"}, 200)
+	do[any](w, alice, "GET", "/alert-review/change?alert=Gone", nil, 404)
+	do[any](w, alice, "POST", "/alert-review/apply", Applying{Alert: "Gone"}, 404)
 	w.now = time.Now()
 	s := do[alert.Silence](w, alice, "POST", "/silences", NewSilence{Matchers: []string{"a=b"}, Comment: "x", Duration: "1h"}, 201)
 	do[any](w, alice, "POST", "/oncall/overrides", NewOverride{Schedule: "shop", Person: "bob", From: w.now, To: w.now.Add(time.Hour)}, 201)
@@ -174,7 +179,7 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 	for _, path := range []string{
 		"/whoami", "/status", "/workspace", "/services", "/services/checkout", "/teams", "/people", "/objectives", "/objectives/checkout-availability", "/objectives/checkout-availability/budget",
 		"/findings", "/findings/1", "/incidents", "/incidents/1", "/incidents/1/timeline", "/incidents/1/suspects", "/incidents/1/notifications", "/incidents/1/review",
-		"/incidents/1/alike", "/incidents/1/tasks", "/incidents/1/links", "/incidents/1/updates", "/incidents/1/updates/template?phase=resolved",
+		"/incidents/1/alike", "/findings/1/outcome", "/outcomes", "/alert-review?days=7", "/incidents/1/tasks", "/incidents/1/links", "/incidents/1/updates", "/incidents/1/updates/template?phase=resolved",
 		"/reviews", "/changes", "/changes/c-1", "/runbooks", "/runbooks/restart", "/runs", "/journal", "/journal/2/causes", "/oncall", "/oncall/shifts", "/oncall/overrides", "/oncall/calendars/schedule/shop", "/oncall/load", "/silences", "/tokens",
 		"/duties", "/loans", "/patterns?limit=1", "/patterns/" + patternsUntil(w.now).List("", w.now.Add(-time.Hour), w.now)[0].ID, "/pattern-shifts?service=checkout&quiet=30m",
 	} {

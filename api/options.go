@@ -40,14 +40,17 @@ type Options struct {
 	Findings  Findings
 	Incidents respond.Incidents
 	Desk      respond.Desk // optional: without it incidents are only moved on
-	Changes   act.Changes
-	Runs      act.Runs
-	Reviews   learn.Reviews
-	Silences  Silences
-	Accounts  Accounts
-	Roster    respond.Roster // optional: without it schedules cannot be changed
-	Guide     Guide
-	Loans     Loans
+	// Outcomes and AlertReview are optional: without them nothing is learned about alerts.
+	Outcomes    respond.Outcomes
+	AlertReview AlertReview
+	Changes     act.Changes
+	Runs        act.Runs
+	Reviews     learn.Reviews
+	Silences    Silences
+	Accounts    Accounts
+	Roster      respond.Roster // optional: without it schedules cannot be changed
+	Guide       Guide
+	Loans       Loans
 
 	// Query answers an instant query, as evaluate.Engine does.
 	Query func(ctx context.Context, expr string, at time.Time) (promql.Vector, error)

@@ -17,6 +17,7 @@ var enums = map[reflect.Type][]string{
 	reflect.TypeFor[detect.Severity]():      {string(detect.Page), string(detect.Ticket), string(detect.Info)},
 	reflect.TypeFor[respond.Status]():       {string(respond.Open), string(respond.Acknowledged), string(respond.Mitigated), string(respond.Resolved), string(respond.Merged)},
 	reflect.TypeFor[respond.OverrideKind](): {string(respond.OverrideDuty), string(respond.OverrideSwap), string(respond.OverrideShadow)},
+	reflect.TypeFor[respond.OutcomeLabel](): {string(respond.ActionTaken), string(respond.NoActionNeeded), string(respond.Duplicate), string(respond.FalseAlarm), string(respond.Maintenance)},
 	reflect.TypeFor[declare.Risk]():         {string(declare.RiskNone), string(declare.RiskLow), string(declare.RiskMedium), string(declare.RiskHigh)},
 	reflect.TypeFor[act.RunStatus](): {
 		string(act.RunRunning), string(act.RunWaiting), string(act.RunVerifying), string(act.RunVerified), string(act.RunDone),

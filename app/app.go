@@ -29,6 +29,7 @@ import (
 	"github.com/evenkeel/evenkeel/detect/rule"
 	"github.com/evenkeel/evenkeel/journal"
 	"github.com/evenkeel/evenkeel/learn/review"
+	"github.com/evenkeel/evenkeel/learn/tune"
 	"github.com/evenkeel/evenkeel/observe/host"
 	"github.com/evenkeel/evenkeel/observe/logs"
 	"github.com/evenkeel/evenkeel/observe/metrics"
@@ -39,6 +40,7 @@ import (
 	"github.com/evenkeel/evenkeel/respond/alert"
 	"github.com/evenkeel/evenkeel/respond/incident"
 	"github.com/evenkeel/evenkeel/respond/oncall"
+	"github.com/evenkeel/evenkeel/respond/outcome"
 	"github.com/evenkeel/evenkeel/state"
 )
 
@@ -85,6 +87,8 @@ type App struct {
 	reviews   *review.Book
 	gates     *gate.Book
 	verified  *verify.Book
+	outcomes  *outcome.Book
+	tuning    *tune.Review
 	scraper   *scrape.Scraper
 	otlp      *otlp.Receiver
 	logs      *logs.Store
@@ -210,6 +214,7 @@ func (a *App) connect(ctx context.Context) (err error) {
 	a.budgets = budget.New(budget.Options{Ranges: a.engine.Ranges, Query: a.engine.Query, Causes: a.causes, Changes: a.changesFor})
 	a.part("detect: budgets", a.keepBudgets)
 	a.connectGate()
+	a.keepOutcomes()
 	a.part("respond: alerts", a.alerts.Run)
 	a.part("respond: suspects", a.keepSuspecting)
 	a.part("detect: rules", a.rules.Run)

@@ -65,6 +65,7 @@ type estate struct {
 	desk      []string    // what was asked of it
 	lines     *logs.Store // may be nil
 	spans     *trace.Store
+	outcomes  map[int64]respond.Outcome
 }
 
 const password = "correct horse battery"
@@ -108,7 +109,7 @@ func (e *estate) options() Options {
 	return Options{
 		Workspace:         func() *declare.Workspace { return roster.Over(e.ws) },
 		WorkspaceProblems: func() (declare.Problems, time.Time) { return e.problems, night.Add(-4 * time.Minute) },
-		Journal:           e.db, Findings: findingBook{e}, Incidents: incidentBook{e}, Desk: deskBook{e}, Changes: changeBook{e}, Runs: runBook{e},
+		Journal:           e.db, Findings: findingBook{e}, Incidents: incidentBook{e}, Desk: deskBook{e}, Outcomes: outcomeBook{e}, AlertReview: reviewQueue{e}, Changes: changeBook{e}, Runs: runBook{e},
 		Reviews: reviewBook{e}, Silences: silenceBook{e}, Accounts: accountBook{e}, Roster: roster,
 		Query: func(ctx context.Context, expr string, at time.Time) ([]Series, error) {
 			return e.query(expr, at, at, time.Second)

@@ -91,7 +91,8 @@ type findingView struct {
 	Chart    *Chart
 	Why      []string
 	Runbook  Link
-	Mute     string // the form of a silence on exactly it
+	Mute     string    // the form of a silence on exactly it
+	Labelled *labelled // nil: nobody keeps outcomes
 	Timeline []journal.Fact
 }
 
@@ -118,6 +119,7 @@ func (s *site) finding(w http.ResponseWriter, r *http.Request, me act.Identity) 
 	}
 	v.Mute = withQuery("/silences", "matchers", strings.Join(matchers, ", "))
 	v.Runbook = s.runbookLink(f.Runbook)
+	v.Labelled = s.labelled(ctx, id)
 	v.Why = whyFired(f)
 	if f.Expr != "" {
 		from, to := around(f.Since, f.ResolvedAt, s.Now())

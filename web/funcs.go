@@ -27,6 +27,7 @@ var functions = template.FuncMap{
 	"ago":      ago,
 	"span":     span,
 	"dur":      duration,
+	"seconds":  func(s float64) string { return duration(time.Duration(s * float64(time.Second))) },
 	"prom":     promDuration,
 	"num":      number,
 	"pct":      percent,

@@ -60,6 +60,7 @@ type incidentView struct {
 	OnCall        []declare.PersonID
 	Desk          deskView
 	Asked         bool // for an update's wording
+	Outcomes      []respond.OutcomeLabel
 }
 
 // clockPoint is one of the five, with how long it took from the one before.
@@ -132,6 +133,9 @@ func (s *site) showIncident(w http.ResponseWriter, r *http.Request, me act.Ident
 		return err
 	}
 	v.Asked = r.URL.Query().Has("phase")
+	if s.Outcomes != nil {
+		v.Outcomes = respond.OutcomeLabels
+	}
 	s.render(w, status, "incident", v)
 	return nil
 }

@@ -35,12 +35,15 @@ type Options struct {
 	Findings  Findings
 	Incidents respond.Incidents
 	Desk      respond.Desk // optional: without it incidents are only moved on
-	Changes   act.Changes
-	Runs      act.Runs
-	Reviews   learn.Reviews
-	Silences  Silences
-	Accounts  Accounts
-	Roster    respond.Roster // optional: without it schedules cannot be changed
+	// Outcomes and AlertReview are optional: without them nothing is learned about alerts.
+	Outcomes    respond.Outcomes
+	AlertReview AlertReview
+	Changes     act.Changes
+	Runs        act.Runs
+	Reviews     learn.Reviews
+	Silences    Silences
+	Accounts    Accounts
+	Roster      respond.Roster // optional: without it schedules cannot be changed
 
 	// Query answers an instant query: one point a series. A scalar is one series
 	// without labels.

@@ -188,6 +188,7 @@ func navigation(incidents, waiting, refused int, admin bool) []navGroup {
 		}},
 		{"Learn", []navLink{
 			{Label: "Reviews", URL: "/reviews", Section: "reviews", Key: "v"},
+			{Label: "Alert review", URL: "/alerts/review", Section: "alert-review", Key: "a"},
 			{Label: "Journal", URL: "/journal", Section: "journal", Key: "j"},
 		}},
 	}
@@ -223,6 +224,7 @@ func (s *site) show(w http.ResponseWriter, name string, view any) error {
 // carries: a text in the URL would let anybody put words into our mouth.
 var acts = map[string]string{
 	"acknowledge": "Acknowledged. The escalation stops here.", "mitigate": "Marked as mitigated.", "resolve": "Resolved. A review can be drafted now.",
+	"outcome": "Thank you: it is on record.", "tuned": "Applied: the rule file is changed and in force.",
 	"severity": "Severity set.", "role": "Role given.", "clock": "Clock corrected.", "merged": "Merged: this is the one that stays.", "split": "Split off: this is the new one.",
 	"task": "Task added.", "task-done": "Task done.", "linked": "Linked.", "told": "Told.",
 	"assigned": "Assigned.", "suspect": "On the timeline. Later rankings weigh it.", "noted": "Note added to the timeline.",

@@ -39,7 +39,7 @@ func New(opts Options) (http.Handler, error) {
 	mux := http.NewServeMux()
 	mux.Handle("GET /static/", p.static)
 	s.open(mux)
-	for _, some := range []map[string]handler{s.routes(), s.deskRoutes()} {
+	for _, some := range []map[string]handler{s.routes(), s.deskRoutes(), s.outcomeRoutes()} {
 		for pattern, h := range some {
 			mux.Handle(pattern, s.signedIn(h))
 		}

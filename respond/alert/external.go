@@ -58,7 +58,7 @@ func foreign(a *amalert.Alert) detect.Finding {
 		return out
 	}
 	l, ann := text(a.Labels), text(a.Annotations)
-	for _, ours := range []string{"finding", "incident", "incident_url", "suspects"} {
+	for _, ours := range []string{"finding", "incident", "incident_url", "outcome_url", "suspects"} {
 		delete(ann, ours) // a sender does not say what this program has made of it
 	}
 	runbook := ann["runbook"]

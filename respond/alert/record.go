@@ -111,10 +111,17 @@ func (r *recorder) record(ctx context.Context, now time.Time, alerts []*amalert.
 			if err != nil {
 				return err
 			}
+			if status == "sent" {
+				for _, f := range findings {
+					if _, err := tx.ExecContext(ctx, `INSERT OR IGNORE INTO notified (finding, notification) VALUES (?,?)`, f, id); err != nil {
+						return err
+					}
+				}
+			}
 			fact := journal.Fact{
 				At: now, Kind: journal.Kind("notification." + status), Actor: journal.System("respond"),
 				Subject: journal.MakeRef("notification", fmt.Sprint(id)),
-				Text:    fmt.Sprintf("%s by %s to %s: %s", status, r.inner.Name(), r.receiver, strings.Join(names[incident], ", ")),
+				Text:    fmt.Sprintf("%s by %s to %s: %s", status, r.inner.Name(), r.receiver, nameThem(names[incident])),
 			}
 			if detail != "" {
 				fact.Text += ": " + detail
@@ -125,7 +132,7 @@ func (r *recorder) record(ctx context.Context, now time.Time, alerts []*amalert.
 			if incident != 0 {
 				fact.Refs = append(fact.Refs, journal.MakeRef("incident", fmt.Sprint(incident)))
 			}
-			for _, f := range findings {
+			for _, f := range findings[:min(len(findings), maxRefs)] {
 				fact.Refs = append(fact.Refs, journal.MakeRef("finding", fmt.Sprint(f)))
 			}
 			if _, err := tx.Record(fact); err != nil {
@@ -137,6 +144,30 @@ func (r *recorder) record(ctx context.Context, now time.Time, alerts []*amalert.
 	if err != nil {
 		r.p.o.Logger.Error("cannot record a notification", "receiver", r.receiver, "status", status, "err", err)
 	}
+}
+
+// maxRefs is how many findings a fact names; a storm's message tells of thousands, and
+// its row in the table has them all.
+const maxRefs = 50
+
+// nameThem lists what a message told of: each name once, with how often.
+func nameThem(names []string) string {
+	count := map[string]int{}
+	var order []string
+	for _, n := range names {
+		if count[n]++; count[n] == 1 {
+			order = append(order, n)
+		}
+	}
+	for i, n := range order {
+		if count[n] > 1 {
+			order[i] = fmt.Sprintf("%s (%d)", n, count[n])
+		}
+	}
+	if len(order) > 10 {
+		order = append(order[:10], fmt.Sprintf("and %d more", len(order)-10))
+	}
+	return strings.Join(order, ", ")
 }
 
 // cause of a delivery is its incident, or where there is none its finding. One that is

@@ -1,0 +1,23 @@
+package app
+
+import (
+	"fmt"
+
+	"github.com/evenkeel/evenkeel/declare"
+	"github.com/evenkeel/evenkeel/learn/tune"
+	"github.com/evenkeel/evenkeel/respond/outcome"
+)
+
+// keepOutcomes connects what became of findings with what is learned from it.
+func (a *App) keepOutcomes() {
+	a.outcomes = outcome.New(a.db, a.o.Logger.With("room", "respond"))
+	a.part("respond: outcomes", a.outcomes.Run)
+	a.tuning = tune.New(tune.Options{
+		DB: a.db, Workspace: a.ws, Outcomes: a.outcomes, Replay: a.replay, Reload: a.Reload,
+		// A rule that pages less is a risk as a step of a runbook is.
+		May: func(p declare.PersonID) (bool, string) {
+			l := a.ws().LevelOf(p)
+			return l.Alone.Rank() >= declare.RiskMedium.Rank(), fmt.Sprintf("%s is of the level %s, which acts alone up to %s risk; changing a rule is of medium risk", p, l.Name, l.Alone)
+		},
+	})
+}
