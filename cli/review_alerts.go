@@ -23,7 +23,7 @@ func reviewAlerts(r *remote) *cobra.Command {
 	var apply, backtest, patch bool
 	cmd := &cobra.Command{
 		Use: "alerts [ALERT]", Args: cobra.MaximumNArgs(1), ValidArgsFunction: cobra.NoFileCompletions, Short: "Show how good each alert is, the worst first, and what could be changed",
-		Long: "Show how good each alert is, the worst first. With the name of an alert show the\nproposal as an edit of its rule file: --backtest says what it had saved and lost,\n--patch prints the patch alone, --apply writes it into the server's workspace.\n\nExit codes: 0 fine, 1 the backtest says that a detection would be lost (nothing is applied then), 2 it could not be done.",
+		Long:    "Show how good each alert is, the worst first. With the name of an alert show the\nproposal as an edit of its rule file: --backtest says what it had saved and lost,\n--patch prints the patch alone, --apply writes it into the server's workspace.\n\nExit codes: 0 fine, 1 the backtest says that a detection would be lost (nothing is applied then), 2 it could not be done.",
 		Example: "  evenkeel review alerts\n  evenkeel review alerts QueueStuck --backtest\n  evenkeel review alerts QueueStuck --patch | git apply\n  evenkeel review alerts QueueStuck --apply",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			q := values("days", limitText(days))
@@ -155,4 +155,3 @@ func printOutcome(w io.Writer, o respond.Outcome) {
 	t.row(fmt.Sprint(o.Finding), o.Outcome.Words(), o.By.Name(), strconv.FormatBool(o.Inferred), ago(o.At), o.Note)
 	t.write(w)
 }
-
