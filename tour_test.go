@@ -35,7 +35,7 @@ var tour = []string{
 	"detect/coverage",
 	"respond",
 	"respond/alert respond/incident respond/outcome respond/suspect",
-	"respond/oncall",
+	"respond/escalation respond/oncall respond/reach",
 	"act",
 	"act/account act/authority act/change",
 	"act/hook act/gate act/runbook act/verify",

@@ -14,6 +14,8 @@ import (
 	"github.com/pb33f/libopenapi"
 
 	"github.com/evenkeel/evenkeel/act"
+	"github.com/evenkeel/evenkeel/declare"
+	"github.com/evenkeel/evenkeel/detect"
 	"github.com/evenkeel/evenkeel/observe/pattern"
 	"github.com/evenkeel/evenkeel/respond"
 	"github.com/evenkeel/evenkeel/respond/alert"
@@ -96,7 +98,7 @@ func TestTheDocumentIsOpenAPI(t *testing.T) {
 // TestAnswersAreAsDocumented plays a story through the API and holds each answer
 // against the schema of its route.
 func TestAnswersAreAsDocumented(t *testing.T) {
-	w := newRota(t)
+	w, pager := newPager(t)
 	doc := document(w)
 	seen := map[string]bool{}
 	inner := w.handler
@@ -123,6 +125,11 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 		}
 	})
 	w.burn()
+	if _, err := pager.Tick(t.Context(), w.now); err != nil {
+		t.Fatal(err)
+	}
+	do[any](w, alice, "POST", "/incidents/1/escalate", Packet{Impact: "x", Tried: "x", Evidence: "x", Question: "x"}, 201)
+	do[any](w, alice, "POST", "/contacts", NewContact{Kind: declare.ContactNtfy, Address: "https://ntfy.sh/x", Severities: []detect.Severity{detect.Page}}, 201)
 	do[any](w, alice, "POST", "/incidents/1/acknowledge", nil, 200)
 	do[any](w, alice, "POST", "/incidents/1/assign", Assignment{"bob"}, 200)
 	do[any](w, alice, "POST", "/changes", NewChange{ID: "c-1", Kind: "deploy", Service: "checkout", From: "1", To: "2", Labels: map[string]string{"a": "b"}}, 201)
@@ -181,6 +188,7 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 		"/findings", "/findings/1", "/incidents", "/incidents/1", "/incidents/1/timeline", "/incidents/1/suspects", "/incidents/1/notifications", "/incidents/1/review",
 		"/incidents/1/alike", "/findings/1/outcome", "/outcomes", "/alert-review?days=7", "/incidents/1/tasks", "/incidents/1/links", "/incidents/1/updates", "/incidents/1/updates/template?phase=resolved",
 		"/reviews", "/changes", "/changes/c-1", "/runbooks", "/runbooks/restart", "/runs", "/journal", "/journal/2/causes", "/oncall", "/oncall/shifts", "/oncall/overrides", "/oncall/calendars/schedule/shop", "/oncall/load", "/silences", "/tokens",
+		"/incidents/1/escalation", "/incidents/1/handups", "/incidents/1/deliveries", "/deliveries", "/contacts", "/quiet-hours",
 		"/duties", "/loans", "/patterns?limit=1", "/patterns/" + patternsUntil(w.now).List("", w.now.Add(-time.Hour), w.now)[0].ID, "/pattern-shifts?service=checkout&quiet=30m",
 	} {
 		do[any](w, alice, "GET", path, nil, 200)

@@ -49,8 +49,10 @@ type Options struct {
 	Silences    Silences
 	Accounts    Accounts
 	Roster      respond.Roster // optional: without it schedules cannot be changed
-	Guide       Guide
-	Loans       Loans
+	// Reaching is optional: without it nobody is escalated to or reached.
+	Reaching Reaching
+	Guide    Guide
+	Loans    Loans
 
 	// Query answers an instant query, as evaluate.Engine does.
 	Query func(ctx context.Context, expr string, at time.Time) (promql.Vector, error)

@@ -38,9 +38,11 @@ import (
 	"github.com/evenkeel/evenkeel/observe/scrape"
 	"github.com/evenkeel/evenkeel/observe/trace"
 	"github.com/evenkeel/evenkeel/respond/alert"
+	"github.com/evenkeel/evenkeel/respond/escalation"
 	"github.com/evenkeel/evenkeel/respond/incident"
 	"github.com/evenkeel/evenkeel/respond/oncall"
 	"github.com/evenkeel/evenkeel/respond/outcome"
+	"github.com/evenkeel/evenkeel/respond/reach"
 	"github.com/evenkeel/evenkeel/state"
 )
 
@@ -80,6 +82,8 @@ type App struct {
 	budgets   *budget.Book
 	alerts    *alert.Pipeline
 	roster    *oncall.Book
+	reach     *reach.Book
+	ladder    *escalation.Engine
 	incidents *incident.Book
 	accounts  *account.Book
 	changes   *change.Book
@@ -205,6 +209,9 @@ func (a *App) connect(ctx context.Context) (err error) {
 		Known: func(p declare.PersonID) bool { return a.ws().Person(p) != nil },
 		Onset: a.onset, Suspects: a.suspects, URL: a.link, TierOf: a.tierOf, Moved: a.findings.Moved,
 	})
+	if err = a.connectReach(ctx); err != nil {
+		return err
+	}
 	a.runs = runbook.New(a.guide(runbook.Options{
 		DB: a.db, Logger: log.With("room", "act"), Changes: a.changes, KnownService: a.known, ObjectiveOf: a.objectiveOf, Query: a.values, Verify: a.recovered,
 		Runbook: func(name string) *declare.Runbook { return a.ws().Runbook(name) },

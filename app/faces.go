@@ -20,6 +20,7 @@ func (a *App) faces() (map[string]http.Handler, error) {
 		Explain: a.engine.Explain,
 		Hygiene: a.hygiene, TakeChanges: a.takeChanges, Gate: a.gate, Gates: a.gates.List, Verification: a.verified.Get,
 		Budget:   a.budgetReport,
+		Reaching: api.Reaching{Escalations: a.ladder, Reach: a.reach},
 		Roster:   a.roster,
 		Patterns: a.patterns,
 		Traces:   a.traces, Logs: a.logs, Calls: a.seenCalls,

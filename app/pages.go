@@ -25,7 +25,7 @@ func (a *App) pages() (http.Handler, error) {
 		Guide: a.runs, Logs: a.logs, Traces: a.traces, Exemplars: a.exemplars,
 		Rules:  a.allRules,
 		Budget: a.budgetReport,
-		Roster: a.roster,
+		Roster: a.roster, Escalations: a.ladder, Reach: a.reach,
 		Logger: a.o.Logger.With("room", "web"), Version: a.o.Version, Closing: a.closing,
 	})
 }

@@ -55,6 +55,7 @@ func (a *App) routes() (http.Handler, error) {
 		_, _ = w.Write([]byte("loaded " + a.ws().Revision + "\n"))
 	})))
 	mux.Handle("/hooks/{source}", a.hooks())
+	mux.Handle("POST /hooks/slack/actions", a.slackActions())
 	faces, err := a.faces()
 	if err != nil {
 		return nil, err

@@ -30,6 +30,7 @@ func newIncident() *cobra.Command {
 		incidentMove(r, "mitigate", "mitigate", "Say that users are served again"),
 		incidentMove(r, "resolve", "resolve", "Say that the work is done"),
 	)
+	cmd.AddCommand(escalationVerbs(r)...)
 	cmd.AddCommand(append(incidentDesk(r), outcomeVerb(r, "incident", "N"))...)
 	return cmd
 }

@@ -70,7 +70,9 @@ type Person struct {
 	Email string
 	Level LevelName
 	Teams []TeamID
-	Pos   Position
+	// Contacts are from the annotation evenkeel.dev/contact, first ones first.
+	Contacts []Contact
+	Pos      Position
 }
 
 // LevelName is one of the declared levels, as junior or senior.

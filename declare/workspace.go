@@ -67,9 +67,11 @@ type Settings struct {
 	OTLP struct {
 		GRPC string // listen address of OTLP/gRPC; default 127.0.0.1:4317, "off" for none
 	}
-	Levels []Level
-	Runner Runner
-	Hooks  map[string]Hook // by source, as github
+	// Channels are how messages to people leave.
+	Channels Channels
+	Levels   []Level
+	Runner   Runner
+	Hooks    map[string]Hook // by source, as github
 }
 
 // Limits bound what comes from outside. See docs/observe.md for the defaults.

@@ -76,6 +76,9 @@ func redacted(path string) string {
 	if len(path) > len("/invite/") && path[:len("/invite/")] == "/invite/" {
 		return "/invite/…"
 	}
+	if strings.HasPrefix(path, "/ack/") {
+		return "/ack/…"
+	}
 	if rest, ok := strings.CutPrefix(path, "/ical/"); ok {
 		kind, rest, _ := strings.Cut(rest, "/")
 		name, _, _ := strings.Cut(rest, "/")

@@ -31,7 +31,9 @@ import (
 	"github.com/evenkeel/evenkeel/observe/logs"
 	"github.com/evenkeel/evenkeel/observe/trace"
 	"github.com/evenkeel/evenkeel/respond"
+	"github.com/evenkeel/evenkeel/respond/escalation"
 	"github.com/evenkeel/evenkeel/respond/oncall"
+	"github.com/evenkeel/evenkeel/respond/reach"
 	"github.com/evenkeel/evenkeel/state"
 )
 
@@ -106,11 +108,12 @@ func (e *estate) fact(at time.Time, kind journal.Kind, actor journal.Actor, caus
 // options wires the books to the pages.
 func (e *estate) options() Options {
 	roster := e.roster()
+	engine, ways := e.pager()
 	return Options{
 		Workspace:         func() *declare.Workspace { return roster.Over(e.ws) },
 		WorkspaceProblems: func() (declare.Problems, time.Time) { return e.problems, night.Add(-4 * time.Minute) },
 		Journal:           e.db, Findings: findingBook{e}, Incidents: incidentBook{e}, Desk: deskBook{e}, Outcomes: outcomeBook{e}, AlertReview: reviewQueue{e}, Changes: changeBook{e}, Runs: runBook{e},
-		Reviews: reviewBook{e}, Silences: silenceBook{e}, Accounts: accountBook{e}, Roster: roster,
+		Reviews: reviewBook{e}, Silences: silenceBook{e}, Accounts: accountBook{e}, Roster: roster, Escalations: engine, Reach: ways,
 		Query: func(ctx context.Context, expr string, at time.Time) ([]Series, error) {
 			return e.query(expr, at, at, time.Second)
 		},
@@ -125,6 +128,39 @@ func (e *estate) options() Options {
 		Budget: e.account,
 		Logger: slog.New(slog.NewTextHandler(lockedWriter{e}, nil)),
 	}
+}
+
+// pager is the real one too. On a busy night alice has handed 7 up, and it came back.
+func (e *estate) pager() (*escalation.Engine, *reach.Book) {
+	e.t.Helper()
+	ctx, log := context.Background(), slog.New(slog.NewTextHandler(lockedWriter{e}, nil))
+	ws := func() *declare.Workspace { return e.ws }
+	ways, err := reach.Open(ctx, reach.Options{DB: e.db, Logger: log, Workspace: ws, URL: func(p string) string { return p }})
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	engine := escalation.New(escalation.Options{DB: e.db, Logger: log, Incidents: incidentBook{e}, Workspace: ws, Policy: func(respond.Incident) *declare.Escalation { return nil }, Send: ways.Send})
+	if len(e.incidents) == 0 {
+		return engine, ways
+	}
+	if err := e.db.Update(ctx, func(tx *state.Tx) error {
+		_, err := tx.Exec(`INSERT INTO escalations (incident, policy, steps, repeat, status, step, due_ms, set_ms, started_ms) VALUES (7, 'shop', '[{"notify":[{"kind":"schedule","name":"shop"}],"wait":300000000000},{"notify":[{"kind":"team","name":"shop"}],"wait":600000000000}]', 1, 'running', 1, ?, ?, ?) ON CONFLICT DO NOTHING`,
+			state.Millis(night.Add(3*time.Minute)), state.Millis(night), state.Millis(night))
+		return err
+	}); err != nil {
+		e.t.Fatal(err)
+	}
+	if had, err := engine.Handups(ctx, 7); err != nil || len(had) > 0 {
+		return engine, ways
+	}
+	h, err := engine.HandUp(ctx, night.Add(-5*time.Minute), "alice", respond.Handup{Incident: 7, Target: "person:carol", Impact: "one order in forty fails since 02:50", Tried: "rolled back to 1.4.1: no change", Evidence: "error rate of payments", Question: "may I fail over?"})
+	if err == nil {
+		_, err = engine.SendBack(ctx, night.Add(-2*time.Minute), "carol", 7, h.ID, "which region?")
+	}
+	if err != nil {
+		e.t.Fatal(err)
+	}
+	return engine, ways
 }
 
 // roster is the real one, over the estate's workspace.

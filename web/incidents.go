@@ -61,6 +61,7 @@ type incidentView struct {
 	Desk          deskView
 	Asked         bool // for an update's wording
 	Outcomes      []respond.OutcomeLabel
+	Reaching      reaching
 }
 
 // clockPoint is one of the five, with how long it took from the one before.
@@ -122,6 +123,9 @@ func (s *site) showIncident(w http.ResponseWriter, r *http.Request, me act.Ident
 		return err
 	}
 	if v.Notifications, err = s.Incidents.Notifications(ctx, n); err != nil {
+		return err
+	}
+	if v.Reaching, err = s.reachingOf(r, i, me.Person); err != nil {
 		return err
 	}
 	if v.Timeline, err = s.timeline(ctx, n.Ref()); err != nil {

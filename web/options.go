@@ -43,6 +43,9 @@ type Options struct {
 	Reviews     learn.Reviews
 	Silences    Silences
 	Accounts    Accounts
+	// Escalations and Reach are optional: without them nobody is escalated to or reached.
+	Escalations respond.Escalations
+	Reach       respond.Reach
 	Roster      respond.Roster // optional: without it schedules cannot be changed
 
 	// Query answers an instant query: one point a series. A scalar is one series

@@ -234,6 +234,8 @@ var acts = map[string]string{
 	"recorded": "Change recorded.", "drafted": "Review drafted from the journal.", "redrafted": "Drafted anew.",
 	"saved": "Review saved.", "published": "Review published.", "followup": "Follow-up added.", "followup-done": "Follow-up done.",
 	"revoked": "Token revoked: it stops working at once.", "disabled": "Account disabled: its sessions and tokens stop working at once.", "enabled": "Account enabled.",
+	"still": "You are at it: nobody else is notified.", "handed-up": "Handed up to the next level.", "handup-accept": "You have taken the incident over.", "handup-return": "Sent back with what is missing.",
+	"contact": "A code goes to it: enter it below.", "contact-verified": "Verified: you are reached this way.", "contact-removed": "Removed.", "quiet": "Quiet hours saved.",
 	"override": "The schedule is changed.", "override-removed": "Removed: the schedule counts again.", "swapped": "The two shifts are swapped.", "calendar": "The old calendar link has ended; the new one is below.",
 	"welcome": "Welcome aboard.",
 }

@@ -60,6 +60,8 @@ func (s *site) open(mux *http.ServeMux) {
 	mux.HandleFunc("GET /invite/{secret}", s.inviteForm)
 	mux.HandleFunc("POST /invite/{secret}", s.accept)
 	mux.HandleFunc("POST /theme", s.theme)
+	mux.HandleFunc("GET /ack/{token}", s.ackForm)
+	mux.HandleFunc("POST /ack/{token}", s.ackFromMessage)
 	mux.HandleFunc("GET /ical/{kind}/{name}/{file}", s.calendar)
 }
 
@@ -103,6 +105,15 @@ func (s *site) routes() map[string]handler {
 		"POST /incidents/{n}/review/redraft":   s.redraftReview,
 		"POST /incidents/{n}/review/followups": s.addFollowUp,
 		"POST /followups/{id}/done":            s.finishFollowUp,
+
+		"POST /incidents/{n}/still":               s.stillAtIt,
+		"POST /incidents/{n}/escalate":            s.handUp,
+		"POST /incidents/{n}/handups/{id}/{verb}": s.decideHandup,
+		"GET /account/contacts":                   s.contacts,
+		"POST /account/contacts":                  s.addContact,
+		"POST /account/contacts/{id}/verify":      s.verifyContact,
+		"POST /account/contacts/{id}/remove":      s.removeContact,
+		"POST /account/quiet":                     s.setQuiet,
 
 		"GET /oncall":                                s.onCallPage,
 		"POST /oncall/overrides":                     s.addOverride,

@@ -22,6 +22,9 @@ const (
 	LabelLevel = "evenkeel.dev/level"
 )
 
+// AnnotationContact says how a person is reached, as ntfy:https://ntfy.sh/topic.
+const AnnotationContact = "evenkeel.dev/contact"
+
 // ours begins the labels and annotations that are read: nobody else's do.
 const ours = "evenkeel.dev/"
 
@@ -169,6 +172,16 @@ func (c *Catalog) user(e entity) {
 	}
 	if p.Name == "" {
 		p.Name = e.title
+	}
+	if n := e.meta.At("annotations").Field(AnnotationContact); !n.Missing() {
+		for _, text := range strings.FieldsFunc(n.String(), func(r rune) bool { return r == ',' || r == ' ' || r == '\n' }) {
+			contact, err := declare.ParseContact(text)
+			if err != nil {
+				n.Problem(text, strings.TrimPrefix(err.Error(), "expected "), "several are separated by spaces")
+				continue
+			}
+			p.Contacts = append(p.Contacts, contact)
+		}
 	}
 	if p.Level != "" {
 		c.References = append(c.References, yamldoc.Reference{Kind: "level", Name: string(p.Level), At: e.meta.At("labels", LabelLevel)})

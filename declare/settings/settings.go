@@ -32,6 +32,7 @@ func Default() declare.Settings {
 	s.OTLP.GRPC = "127.0.0.1:4317"
 	s.Levels = declare.DefaultLevels()
 	s.Runner.User = "nobody"
+	s.Channels = defaultChannels()
 	return s
 }
 
@@ -42,7 +43,7 @@ func Read(file string, data []byte, sink *declare.Problems) declare.Settings {
 	if !ok {
 		return s
 	}
-	d.Only("external_url", "evaluation", "metrics", "logs", "traces", "limits", "host", "otlp", "levels", "hooks", "runner")
+	d.Only("external_url", "evaluation", "metrics", "logs", "traces", "limits", "host", "otlp", "levels", "hooks", "runner", "channels")
 	if n := d.Field("external_url"); !n.Missing() {
 		s.ExternalURL = strings.TrimSuffix(n.String(), "/")
 		if u, err := url.Parse(s.ExternalURL); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil {
@@ -90,6 +91,7 @@ func Read(file string, data []byte, sink *declare.Problems) declare.Settings {
 		}
 	}
 	s.Runner = runner(d.Field("runner"))
+	s.Channels = channels(d.Field("channels"))
 	if n := d.Field("levels"); !n.Missing() {
 		s.Levels = levels(n)
 	}
