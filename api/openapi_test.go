@@ -198,7 +198,7 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 	do[any](w, alice, "GET", "/nothing", nil, 404)
 	do[any](w, alice, "GET", "/patterns/nonsense", nil, 404)
 	do[any](w, alice, "GET", "/pattern-shifts?quiet=long", nil, 400)
-	if got := do[List[pattern.Shift]](w, alice, "GET", "/pattern-shifts", nil, 200); len(got.Items) != 1 || got.Items[0].Kind != pattern.New || got.Items[0].Severity != "error" {
+	if got := do[List[pattern.Anomaly]](w, alice, "GET", "/pattern-shifts", nil, 200); len(got.Items) != 1 || got.Items[0].Kind != pattern.New || got.Items[0].Severity != "error" {
 		t.Errorf("shifts: %+v", got)
 	}
 	for _, r := range (&server{}).routes() {

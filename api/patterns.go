@@ -14,7 +14,7 @@ type Patterns interface {
 	List(service string, from, to time.Time) []pattern.Pattern
 	// Get MUST return pattern.ErrNotFound for a pattern that is not there.
 	Get(id string, from, to time.Time, every time.Duration) (pattern.Pattern, []pattern.Point, error)
-	Shifted(ctx context.Context, service string, quiet, window pattern.Span) ([]pattern.Shift, error)
+	Shifted(ctx context.Context, service string, quiet, window pattern.Span) ([]pattern.Anomaly, error)
 }
 
 type patternQuery struct {
@@ -81,15 +81,15 @@ type patternShiftQuery struct {
 	Quiet   string    `query:"quiet" doc:"How long before the window it is compared with, as 1h; default an hour."`
 }
 
-func (s *server) patternShifts(c *call, q patternShiftQuery) (List[pattern.Shift], error) {
+func (s *server) patternShifts(c *call, q patternShiftQuery) (List[pattern.Anomaly], error) {
 	window, err := patternQuery{From: q.From, To: q.To}.span(c.now, 10*time.Minute)
 	if err != nil || s.Patterns == nil {
-		return listOf[pattern.Shift](nil), err
+		return listOf[pattern.Anomaly](nil), err
 	}
 	length := time.Hour
 	if q.Quiet != "" {
 		if length, err = time.ParseDuration(q.Quiet); err != nil || length < time.Minute || length > 48*time.Hour {
-			return listOf[pattern.Shift](nil), invalid("quiet", q.Quiet, "a duration from 1m to 48h")
+			return listOf[pattern.Anomaly](nil), invalid("quiet", q.Quiet, "a duration from 1m to 48h")
 		}
 	}
 	found, err := s.Patterns.Shifted(c.Context(), q.Service, pattern.Span{From: window.From.Add(-length), To: window.From}, window)

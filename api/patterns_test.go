@@ -33,6 +33,6 @@ func (p patternsOf) Get(id string, from, to time.Time, every time.Duration) (pat
 	return patternsUntil(p.w.now).Get(id, from, to, every)
 }
 
-func (p patternsOf) Shifted(ctx context.Context, service string, quiet, window pattern.Span) ([]pattern.Shift, error) {
+func (p patternsOf) Shifted(ctx context.Context, service string, quiet, window pattern.Span) ([]pattern.Anomaly, error) {
 	return patternsUntil(p.w.now).Shifted(ctx, service, quiet, window)
 }

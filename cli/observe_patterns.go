@@ -139,7 +139,7 @@ func patternsOf(in io.Reader, assign bool) (PatternReport, error) {
 func serverPatterns(cmd *cobra.Command, r *remote, shifted bool, service string, from, to timeFlag, limit int) error {
 	q := values("service", service, "from", from.rfc(), "to", to.rfc())
 	if shifted {
-		return list(cmd, r, "list patterns that shifted", "/pattern-shifts", q, "No pattern has shifted.", func(items []pattern.Shift) *table {
+		return list(cmd, r, "list patterns that shifted", "/pattern-shifts", q, "No pattern has shifted.", func(items []pattern.Anomaly) *table {
 			t := columns("KIND", "SERVICE", "BEFORE/MIN", "DURING/MIN", "SEVERITY", "TEMPLATE")
 			for _, s := range items {
 				t.row(s.Kind, s.Service, compact(s.Before), compact(s.During), s.Severity, s.Template)

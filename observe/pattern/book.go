@@ -208,8 +208,8 @@ const (
 	Gone    = "gone"    // was frequent, is not seen any more
 )
 
-// Shift is a pattern that came otherwise in a window than in the quiet time before.
-type Shift struct {
+// Anomaly is a pattern that came otherwise in a window than in the quiet time before.
+type Anomaly struct {
 	Pattern
 	Kind   string  `json:"kind"`
 	Before float64 `json:"before_per_minute"`
@@ -218,7 +218,7 @@ type Shift struct {
 }
 
 // Sentence says it in words.
-func (s Shift) Sentence() string {
+func (s Anomaly) Sentence() string {
 	switch s.Kind {
 	case New:
 		return fmt.Sprintf("new log pattern, %d lines: %s", s.Count, s.Template)
@@ -237,8 +237,8 @@ const (
 // Shifted compares a window with the quiet time before it: patterns of a service that
 // are new, surging or gone, the most surprising first. Nothing is new of a service that
 // was not heard of during the quiet time.
-func (b *Book) Shifted(ctx context.Context, service string, quiet, window Span) ([]Shift, error) {
-	out := []Shift{}
+func (b *Book) Shifted(ctx context.Context, service string, quiet, window Span) ([]Anomaly, error) {
+	out := []Anomaly{}
 	for name, s := range b.shelves(service) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -253,22 +253,22 @@ func (b *Book) Shifted(ctx context.Context, service string, quiet, window Span) 
 		}
 		s.mu.Unlock()
 	}
-	slices.SortFunc(out, func(a, b Shift) int {
+	slices.SortFunc(out, func(a, b Anomaly) int {
 		return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(a.Template, b.Template))
 	})
 	return out, nil
 }
 
-func (t *Template) shifted(service string, quiet, window Span) (Shift, bool) {
+func (t *Template) shifted(service string, quiet, window Span) (Anomaly, bool) {
 	if t.seen == nil {
-		return Shift{}, false
+		return Anomaly{}, false
 	}
 	was, is := t.seen.between(quiet.From, quiet.To), t.seen.between(window.From, window.To)
 	if was == 0 && is == 0 {
-		return Shift{}, false
+		return Anomaly{}, false
 	}
 	expected := float64(was) / quiet.minutes() * window.minutes()
-	sh := Shift{Pattern: t.pattern(service), Before: float64(was) / quiet.minutes(), During: float64(is) / window.minutes()}
+	sh := Anomaly{Pattern: t.pattern(service), Before: float64(was) / quiet.minutes(), During: float64(is) / window.minutes()}
 	sh.Count = is
 	sh.Score = (float64(is) - expected) / math.Sqrt(expected+1)
 	switch {
@@ -281,7 +281,7 @@ func (t *Template) shifted(service string, quiet, window Span) (Shift, bool) {
 		sh.Kind = Gone
 		sh.Score = math.Sqrt(expected)
 	default:
-		return Shift{}, false
+		return Anomaly{}, false
 	}
 	switch t.seen.Severity {
 	case "error", "fatal":
