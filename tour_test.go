@@ -25,7 +25,7 @@ var tour = []string{
 	"observe",
 	"observe/logs observe/metrics",
 	"observe/contrast observe/trace",
-	"observe/host observe/jsonline observe/loki observe/otlp observe/pattern observe/remotewrite observe/scrape",
+	"observe/host observe/journald observe/jsonline observe/loki observe/otlp observe/pattern observe/remotewrite observe/scrape observe/syslog observe/tail",
 	"detect",
 	"detect/window",
 	"detect/evaluate",

@@ -245,6 +245,9 @@ func (a *App) observe(w *declare.Workspace) (err error) {
 		return err
 	}
 	a.part("observe: scraping", a.scraper.Run)
+	if err := a.logSources(w); err != nil {
+		return err
+	}
 	instance, err := os.Hostname()
 	if err != nil {
 		instance = "localhost"

@@ -3,16 +3,20 @@ package app
 import (
 	"context"
 	"net/http"
+	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/evenkeel/evenkeel/api/logsql"
 	"github.com/evenkeel/evenkeel/declare"
+	"github.com/evenkeel/evenkeel/observe/journald"
 	"github.com/evenkeel/evenkeel/observe/jsonline"
 	"github.com/evenkeel/evenkeel/observe/logs"
 	"github.com/evenkeel/evenkeel/observe/loki"
 	"github.com/evenkeel/evenkeel/observe/otlp"
 	"github.com/evenkeel/evenkeel/observe/pattern"
+	"github.com/evenkeel/evenkeel/observe/syslog"
+	"github.com/evenkeel/evenkeel/observe/tail"
 )
 
 // openLogs opens the store of log rows.
@@ -74,10 +78,42 @@ func (a *App) bodyBytes() int64 { return a.metrics.Limits().BodyBytes }
 
 func (a *App) otlpLogs() *otlp.LogReceiver { return otlp.NewLogs(a.logs, a.bodyBytes) }
 
+// logSources are the receivers and followers that evenkeel.yml switches on.
+func (a *App) logSources(w *declare.Workspace) error {
+	log := a.o.Logger.With("room", "observe")
+	for _, o := range w.Settings.Logs.Syslog {
+		l, err := syslog.Listen(a.logs, o, log)
+		if err != nil {
+			return err
+		}
+		a.part("observe: syslog "+o.Protocol+" "+o.Address, l.Run)
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "localhost"
+	}
+	if files := w.Settings.Logs.Files; len(files) > 0 {
+		t, err := tail.New(tail.Options{Store: a.logs, Files: files, State: filepath.Join(a.o.Data, "logs", "positions.json"), Host: host, Logger: log})
+		if err != nil {
+			return err
+		}
+		a.part("observe: log files", t.Run)
+	}
+	if w.Settings.Logs.Journal.Enabled {
+		f, err := journald.New(journald.Options{Store: a.logs, Journal: w.Settings.Logs.Journal, State: filepath.Join(a.o.Data, "logs", "journal.cursor"), Logger: log})
+		if err != nil {
+			return err
+		}
+		a.part("observe: journal", f.Run)
+	}
+	return nil
+}
+
 // logRoutes are logs in and LogsQL out.
 func (a *App) logRoutes(mux *http.ServeMux, open func(http.Handler) http.Handler) {
 	mux.Handle("POST /v1/logs", open(a.otlpLogs()))
 	mux.Handle("POST /loki/api/v1/push", open(loki.Handler(a.logs, a.bodyBytes)))
 	mux.Handle("POST /insert/jsonline", open(jsonline.Handler(a.logs, a.bodyBytes)))
+	mux.Handle("POST /insert/journald/upload", open(journald.Handler(a.logs, a.bodyBytes)))
 	mux.Handle("/select/logsql/", open(logsql.New(logsql.Options{Store: a.logs, Closing: a.closing})))
 }
