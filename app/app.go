@@ -26,6 +26,7 @@ import (
 	"github.com/evenkeel/evenkeel/detect/budget"
 	"github.com/evenkeel/evenkeel/detect/evaluate"
 	"github.com/evenkeel/evenkeel/detect/finding"
+	"github.com/evenkeel/evenkeel/detect/logrule"
 	"github.com/evenkeel/evenkeel/detect/rule"
 	"github.com/evenkeel/evenkeel/journal"
 	"github.com/evenkeel/evenkeel/learn/review"
@@ -99,6 +100,8 @@ type App struct {
 	traces    *trace.Store
 	red       *trace.Red
 	patterns  *pattern.Book
+	logCounts *logrule.Counter
+	logRules  *logrule.Runner
 	handler   http.Handler
 
 	parts    []part
@@ -183,6 +186,7 @@ func (a *App) connect(ctx context.Context) (err error) {
 		return err
 	}
 	a.findings.SetSink(a.take)
+	a.connectLogs()
 	a.rules = rule.New(rule.Options{
 		Engine: a.engine, Appendable: a.metrics, Queryable: a.metrics, Findings: a.findings, ExternalURL: a.url,
 		Logger: log.With("room", "detect"), Registerer: a.reg,

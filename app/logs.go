@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/api/logsql"
 	"github.com/evenkeel/evenkeel/declare"
+	"github.com/evenkeel/evenkeel/detect/logrule"
 	"github.com/evenkeel/evenkeel/observe/journald"
 	"github.com/evenkeel/evenkeel/observe/jsonline"
 	"github.com/evenkeel/evenkeel/observe/logs"
@@ -31,13 +33,30 @@ func (a *App) openLogs(w *declare.Workspace) (err error) {
 	a.onClose("logs", a.logs.Close)
 	a.part("observe: logs", a.logs.Run)
 	a.openPatterns()
+	a.logCounts = &logrule.Counter{To: a.metrics, Logger: a.o.Logger.With("room", "detect")}
+	a.part("detect: counts of log lines", a.logCounts.Run)
 	a.logs.SetTap(a.tapLogs)
 	return nil
+}
+
+// connectLogs makes what judges logs; findings are there by now.
+func (a *App) connectLogs() {
+	a.logRules = logrule.New(logrule.Options{
+		Store: a.logs, Appendable: a.metrics, Findings: a.findings, ExternalURL: a.url, Logger: a.o.Logger.With("room", "detect"),
+	})
+	a.part("detect: log rules", a.logRules.Run)
+}
+
+// applyLogs takes over what a workspace declares over logs.
+func (a *App) applyLogs(ctx context.Context, w *declare.Workspace, now time.Time) error {
+	a.logs.SetLimits(logLimits(w.Settings.Limits))
+	return errors.Join(a.logCounts.Apply(w), a.logRules.Apply(ctx, w, now))
 }
 
 // tapLogs sees every row that was stored.
 func (a *App) tapLogs(rows logs.Rows) {
 	rows.Each(func(r logs.Row) {
+		a.logCounts.Take(r)
 		a.patterns.Take(r.Service(), r.Severity(), r.Message(), time.Unix(0, r.Time))
 	})
 }

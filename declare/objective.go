@@ -63,7 +63,8 @@ type Ratio struct {
 	Counter          bool
 	Good, Bad, Total string
 	Raw              string
-	RawGood          bool // Raw is the share of good, not of bad
+	RawGood          bool       // Raw is the share of good, not of bad
+	Logs             []LogCount // what the queries count, where they count log lines
 }
 
 // Threshold compares a query's value at each evaluation: good when value Op Value.

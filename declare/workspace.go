@@ -38,6 +38,7 @@ type Workspace struct {
 type RuleFile struct {
 	Path   string // relative to the workspace
 	Groups *rulefmt.RuleGroups
+	Logs   []LogGroup // groups of type vlogs; then Groups is empty
 	Source []byte
 	Tests  string
 }

@@ -57,6 +57,8 @@ func MakeFingerprint(detector string, labels map[string]string) Fingerprint {
 const (
 	DetectorObjective  = "objective"  // a burning error budget
 	DetectorRule       = "rule"       // a Prometheus alerting rule
+	DetectorLogs       = "logs"       // an alerting rule over logs
+	DetectorTelemetry  = "telemetry"  // telemetry that has stopped, is missing, or is never used
 	DetectorWorkspace  = "workspace"  // a workspace that is not valid
 	DetectorCoverage   = "coverage"   // nobody is on call at a time to come
 	DetectorDependency = "dependency" // what is called differs from what is declared

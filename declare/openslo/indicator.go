@@ -46,15 +46,15 @@ func sli(spec yamldoc.Node) (*declare.Ratio, *declare.Threshold) {
 	if total.Missing() {
 		total.Problem("", "the metric of all events", "it is missing")
 	} else {
-		r.Total = query(total)
+		r.Total = count(total, r)
 	}
 	switch {
 	case good.Missing() == bad.Missing():
 		good.Problem("", "exactly one of good and bad", "")
 	case good.Missing():
-		r.Bad = query(bad)
+		r.Bad = count(bad, r)
 	default:
-		r.Good = query(good)
+		r.Good = count(good, r)
 	}
 	return r, nil
 }
@@ -68,6 +68,10 @@ func query(metric yamldoc.Node) string {
 	metric.Only("metricSource")
 	src := metric.Field("metricSource")
 	src.Only("metricSourceRef", "type", "spec")
+	if isLogs(metric) {
+		src.Field("type").Problem(src.Field("type").Text(), "a metric in PromQL here", "log lines can be counted as good, bad and total of a ratioMetric")
+		return ""
+	}
 	spec := src.Field("spec")
 	n := spec.Field("query")
 	for _, other := range []string{"promql", "expr"} {

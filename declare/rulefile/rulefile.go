@@ -41,6 +41,12 @@ func Read(file string, data []byte, sink *declare.Problems) (*declare.RuleFile, 
 	if len(*sink) > before {
 		return nil, nil
 	}
+	if groups, mine := logGroups(file, doc); mine {
+		if len(*sink) > before {
+			return nil, nil
+		}
+		return &declare.RuleFile{Path: file, Groups: &rulefmt.RuleGroups{}, Logs: groups, Source: data}, references(doc)
+	}
 	groups, errs := rulefmt.Parse(text, false, model.UTF8Validation, parser.NewParser(parser.Options{}), slog.New(slog.DiscardHandler))
 	for _, err := range errs {
 		*sink = append(*sink, problem(file, doc, err))

@@ -28,7 +28,7 @@ levels: [{name: new}, {name: old, alone: high, approve: high}]
 	var want declare.Settings
 	want.ExternalURL, want.Evaluation.Interval = "https://keel.example.org", time.Second
 	want.Evaluation.Spacing = time.Second
-	want.Logs.Retention = 7 * 24 * time.Hour
+	want.Logs.Retention, want.Traces.Retention = 7*24*time.Hour, 7*24*time.Hour
 	want.Metrics.Retention, want.Metrics.RetentionSize = 7*24*time.Hour, 10<<30
 	want.Limits = declare.Limits{BodyBytes: 512 << 20, SamplesPerWrite: 10, LabelsPerSeries: 11, LabelNameBytes: 12, LabelValueBytes: 13, ActiveSeries: 14, Future: time.Minute}
 	want.Host.Disabled, want.Host.Interval, want.OTLP.GRPC = true, 5*time.Second, "off"
@@ -52,7 +52,7 @@ func TestMistakes(t *testing.T) {
 		}
 	}
 	f("[]", `e.yml:1:1: got "a list", expected a mapping`)
-	f("metric: {}", `e.yml:1:1: metric: got "metric", expected one of external_url, evaluation, metrics, logs, limits, host, otlp, levels, hooks, runner (did you mean "metrics"?)`)
+	f("metric: {}", `e.yml:1:1: metric: got "metric", expected one of external_url, evaluation, metrics, logs, traces, limits, host, otlp, levels, hooks, runner (did you mean "metrics"?)`)
 	f("external_url: example.org", `e.yml:1:15: external_url: got "example.org", expected a URL as https://evenkeel.example.org`)
 	f("external_url: https://u:p@example.org", `e.yml:1:15: external_url: got "https://u:p@example.org", expected a URL as https://evenkeel.example.org`)
 	f("evaluation: {interval: 5}", `e.yml:1:24: evaluation.interval: got "5", expected a duration as 15s, 5m or 30d`)

@@ -59,6 +59,9 @@ func places(files []*declare.RuleFile) []*place {
 			groups = doc.At("spec", "groups")
 		}
 		for _, g := range groups.List() {
+			if g.Field("type").Text() == "vlogs" { // LogsQL
+				continue
+			}
 			for _, r := range g.Field("rules").List() {
 				p := &place{
 					alert: r.Field("alert").Text(), record: r.Field("record").Text(), at: r, exprAt: r.Field("expr"),
