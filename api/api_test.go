@@ -99,7 +99,7 @@ func TestARunWaitsForSomebodyElse(t *testing.T) {
 	if run.Status != act.RunDone || run.Steps[1].Output != "restarted\n" {
 		t.Errorf("got %+v", run)
 	}
-	if got := do[act.Change](w, bob, "GET", "/changes/"+run.Change, nil, 200); got.Run != run.ID {
+	if got := do[ChangeDetail](w, bob, "GET", "/changes/"+run.Change, nil, 200); got.Run != run.ID {
 		t.Errorf("got %+v", got)
 	}
 }

@@ -34,7 +34,10 @@ import (
 	findingbook "github.com/evenkeel/evenkeel/detect/finding"
 	reviewbook "github.com/evenkeel/evenkeel/learn/review"
 	"github.com/evenkeel/evenkeel/learn/tune"
+	"github.com/evenkeel/evenkeel/observe"
+	"github.com/evenkeel/evenkeel/observe/logs"
 	"github.com/evenkeel/evenkeel/observe/metrics"
+	"github.com/evenkeel/evenkeel/observe/trace"
 	"github.com/evenkeel/evenkeel/respond"
 	"github.com/evenkeel/evenkeel/respond/alert"
 	incidentbook "github.com/evenkeel/evenkeel/respond/incident"
@@ -186,12 +189,16 @@ func newWorld(t *testing.T) *world {
 			Impact: func(context.Context, detect.Finding, time.Time, time.Time) (reviewbook.Impact, error) {
 				return reviewbook.Impact{}, nil
 			}}),
-		TakeChanges: changes.Take, Query: engine.Query, URL: link, Started: at, Now: func() time.Time { return w.now }, Logger: log, Version: "1.2.3",
+		TakeChanges: changes.Take, Query: engine.Query, Explain: engine.Explain, URL: link, Started: at, Now: func() time.Time { return w.now }, Logger: log, Version: "1.2.3",
 		Budget: func(ctx context.Context, o *declare.Objective, now time.Time) (*budget.Report, error) {
 			return budgets.Report(ctx, o, 15*time.Second, now)
 		},
 		Patterns: patternsOf{w},
-		Gates:    gate.NewBook(w.db).List, Verification: verify.NewBook(w.db).Get,
+		Traces:   trace.New(rowsOf(t, "traces"), nil), Logs: rowsOf(t, "logs"),
+		Calls: func(context.Context, time.Time, time.Time) ([]observe.Call, error) {
+			return []observe.Call{{Client: "checkout", Server: "payments", Calls: 3}}, nil
+		},
+		Gates: gate.NewBook(w.db).List, Verification: verify.NewBook(w.db).Get,
 		Gate: func(ctx context.Context, now time.Time, who act.Identity, q gate.Question) (gate.Decision, error) {
 			v := gate.Decide(gate.Input{Change: q.Change, Known: known(q.Change.Service), Artefacts: q.Artefacts, Problems: q.Problems}, now)
 			return gate.NewBook(w.db).Record(ctx, now, who.Actor(), q.Change, false, v)
@@ -290,4 +297,26 @@ func until(t testing.TB, what string, done func() bool) {
 			t.Fatalf("waited in vain until %s", what)
 		}
 	}
+}
+
+// theTrace is the one that is stored.
+const theTrace = "0af7651916cd43dd8448eb211c80319c"
+
+// rowsOf is a store of rows: one line, or one span.
+func rowsOf(t *testing.T, name string) *logs.Store {
+	t.Helper()
+	s, err := logs.Open(logs.Options{Dir: t.TempDir(), Name: name})
+	must(t, err)
+	t.Cleanup(func() { must(t, s.Close()) })
+	b := s.Begin(logs.Origin{Receiver: "test"})
+	if name == "logs" {
+		b.Add(time.Now().UnixNano(), []logs.Field{{Name: "", Value: "an error"}}, 0)
+		must(t, b.Commit())
+	} else {
+		spans := trace.New(s, nil).Begin("test", "here")
+		spans.Add(&trace.Span{TraceID: theTrace, SpanID: "00f067aa0ba902b7", Service: "checkout", Name: "POST /orders", Start: time.Now().UnixNano(), Duration: 5, Attrs: []trace.Attr{{Key: "a", Type: trace.String, Value: "b"}}})
+		must(t, spans.Commit())
+	}
+	s.Flush()
+	return s
 }

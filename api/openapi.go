@@ -12,7 +12,7 @@ func openapi(routes []route, version string) object {
 	if version == "" {
 		version = "0"
 	}
-	types := schemas{}
+	types := newSchemas()
 	paths := map[string]object{}
 	for _, r := range routes {
 		if paths[r.path] == nil {
@@ -35,7 +35,7 @@ func openapi(routes []route, version string) object {
 		"security": []any{object{"token": []string{}}, object{"session": []string{}}},
 		"paths":    paths,
 		"components": object{
-			"schemas":   types,
+			"schemas":   types.named,
 			"responses": object{"Problem": problem},
 			"securitySchemes": object{
 				"token":   object{"type": "http", "scheme": "bearer", "description": "A token, as ek_<id>_<secret>."},

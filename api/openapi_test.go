@@ -184,7 +184,7 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 	do[any](w, alice, "POST", "/tokens", NewToken{Note: "x"}, 201)
 	do[any](w, admin, "POST", "/invitations", NewInvitation{Person: "alice", Admin: true}, 201)
 	for _, path := range []string{
-		"/whoami", "/status", "/workspace", "/services", "/services/checkout", "/teams", "/people", "/objectives", "/objectives/checkout-availability", "/objectives/checkout-availability/budget",
+		"/whoami", "/status", "/workspace", "/explain?query=up", "/traces?limit=1", "/traces/" + theTrace, "/calls", "/differences?query=error", "/differences?of=traces&query=%7B%7D", "/services", "/services/checkout", "/teams", "/people", "/objectives", "/objectives/checkout-availability", "/objectives/checkout-availability/budget",
 		"/findings", "/findings/1", "/incidents", "/incidents/1", "/incidents/1/timeline", "/incidents/1/suspects", "/incidents/1/notifications", "/incidents/1/review",
 		"/incidents/1/alike", "/findings/1/outcome", "/outcomes", "/alert-review?days=7", "/incidents/1/tasks", "/incidents/1/links", "/incidents/1/updates", "/incidents/1/updates/template?phase=resolved",
 		"/reviews", "/changes", "/changes/c-1", "/runbooks", "/runbooks/restart", "/runs", "/journal", "/journal/2/causes", "/oncall", "/oncall/shifts", "/oncall/overrides", "/oncall/calendars/schedule/shop", "/oncall/load", "/silences", "/tokens",
@@ -196,6 +196,10 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 	w.tryGate()
 	do[any](w, alice, "DELETE", "/silences/"+s.ID, nil, 204)
 	do[any](w, alice, "GET", "/nothing", nil, 404)
+	do[any](w, alice, "GET", "/traces/abcdef", nil, 404)
+	do[any](w, alice, "GET", "/traces/zz", nil, 400)
+	do[any](w, alice, "GET", "/traces?q=%7B", nil, 400)
+	do[any](w, alice, "GET", "/differences?of=stars", nil, 400)
 	do[any](w, alice, "GET", "/patterns/nonsense", nil, 404)
 	do[any](w, alice, "GET", "/pattern-shifts?quiet=long", nil, 400)
 	if got := do[List[pattern.Anomaly]](w, alice, "GET", "/pattern-shifts", nil, 200); len(got.Items) != 1 || got.Items[0].Kind != pattern.New || got.Items[0].Severity != "error" {

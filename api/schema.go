@@ -73,7 +73,14 @@ func fields(t reflect.Type) []field {
 }
 
 // schemas collects the components of the document.
-type schemas map[string]any
+type schemas struct {
+	named map[string]any
+	types map[string]reflect.Type // whose component a name is
+}
+
+func newSchemas() schemas {
+	return schemas{named: map[string]any{}, types: map[string]reflect.Type{}}
+}
 
 type object = map[string]any
 
@@ -103,10 +110,10 @@ func (s schemas) of(t reflect.Type) object {
 	case reflect.Map:
 		return object{"type": "object", "additionalProperties": s.of(t.Elem())}
 	case reflect.Struct:
-		name := componentName(t)
-		if _, seen := s[name]; !seen {
-			s[name] = object{} // a type may hold itself
-			s[name] = s.object(t)
+		name := s.name(t)
+		if _, seen := s.named[name]; !seen {
+			s.named[name] = object{} // a type may hold itself
+			s.named[name] = s.object(t)
 		}
 		return object{"$ref": "#/components/schemas/" + name}
 	case reflect.Bool:
@@ -136,6 +143,18 @@ func (s schemas) object(t reflect.Type) object {
 		out["required"] = required
 	}
 	return out
+}
+
+// name is the component's name. Of two types of one name the second has its package's in
+// front.
+func (s schemas) name(t reflect.Type) string {
+	name := componentName(t)
+	if other, taken := s.types[name]; taken && other != t {
+		room := t.PkgPath()[strings.LastIndexByte(t.PkgPath(), '/')+1:]
+		name = strings.ToUpper(room[:1]) + room[1:] + name
+	}
+	s.types[name] = t
+	return name
 }
 
 // componentName is the type's name; List[Finding] is FindingList. An unexported

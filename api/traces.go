@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"time"
@@ -13,15 +14,20 @@ import (
 )
 
 func (s *server) traceRoutes() []route {
-	if s.Traces == nil || s.Logs == nil || s.Calls == nil {
-		return nil
-	}
 	return []route{
 		get("/traces", "Traces that a query in TraceQL finds, newest first.", s.traces),
 		get("/traces/{trace}", "One trace: its spans, parents first.", s.trace),
 		get("/calls", "The graph of services that spans tell of: who called whom, how often, how often in vain.", s.calls),
 		get("/differences", "What is different about the log lines or spans that a query finds, beside all others.", s.differences),
 	}
+}
+
+// kept is nil when there are stores of spans and lines.
+func (s *server) kept() error {
+	if s.Traces == nil || s.Logs == nil || s.Calls == nil {
+		return act.ErrNotFound
+	}
+	return nil
 }
 
 // over is a time; the last hour when nothing is said.
@@ -58,7 +64,7 @@ type FoundTraces struct {
 
 func (s *server) traces(c *call, q tracesQuery) (FoundTraces, error) {
 	from, to, err := q.times(s.Now())
-	if err != nil {
+	if err = cmp.Or(s.kept(), err); err != nil {
 		return FoundTraces{}, err
 	}
 	if q.Q == "" {
@@ -108,6 +114,9 @@ type OneTrace struct {
 }
 
 func (s *server) trace(c *call, _ none) (OneTrace, error) {
+	if err := s.kept(); err != nil {
+		return OneTrace{}, err
+	}
 	t, err := s.Traces.Trace(c.Context(), c.PathValue("trace"), time.Time{}, time.Time{})
 	var refusal *observe.Refusal
 	switch {
@@ -137,7 +146,7 @@ func (s *server) trace(c *call, _ none) (OneTrace, error) {
 
 func (s *server) calls(c *call, q over) (List[observe.Call], error) {
 	from, to, err := q.times(s.Now())
-	if err != nil {
+	if err = cmp.Or(s.kept(), err); err != nil {
 		return List[observe.Call]{}, err
 	}
 	found, err := s.Calls(c.Context(), from, to)
@@ -156,7 +165,7 @@ type differencesQuery struct {
 
 func (s *server) differences(c *call, q differencesQuery) (*contrast.Result, error) {
 	from, to, err := q.times(s.Now())
-	if err != nil {
+	if err = cmp.Or(s.kept(), err); err != nil {
 		return nil, err
 	}
 	rows, filter := s.Logs, q.Query

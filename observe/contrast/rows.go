@@ -54,7 +54,9 @@ func Rows(ctx context.Context, store *logs.Store, filter string, from, to, now t
 	if err != nil {
 		return nil, err
 	}
-	return &Result{Selected: selected.Rows, Baseline: baseline.Rows, Differences: Rank(selected, baseline)}, nil
+	out := &Result{Selected: selected.Rows, Baseline: baseline.Rows, Differences: []Difference{}}
+	out.Differences = append(out.Differences, Rank(selected, baseline)...)
+	return out, nil
 }
 
 // within is a filter on the time of rows.
