@@ -34,7 +34,7 @@ var tour = []string{
 	"detect/hygiene",
 	"detect/coverage",
 	"respond",
-	"respond/alert respond/incident respond/outcome respond/suspect",
+	"respond/alert respond/incident respond/outcome respond/status respond/suspect",
 	"respond/escalation respond/oncall respond/reach",
 	"act",
 	"act/account act/authority act/change",

@@ -42,6 +42,7 @@ import (
 	"github.com/evenkeel/evenkeel/respond/alert"
 	incidentbook "github.com/evenkeel/evenkeel/respond/incident"
 	"github.com/evenkeel/evenkeel/respond/outcome"
+	"github.com/evenkeel/evenkeel/respond/status"
 	"github.com/evenkeel/evenkeel/state"
 )
 
@@ -66,9 +67,14 @@ metadata: {name: bob, labels: {evenkeel.dev/level: senior}}
 spec: {memberOf: [shop]}
 ---
 apiVersion: backstage.io/v1alpha1
+kind: System
+metadata: {name: shop}
+spec: {owner: shop}
+---
+apiVersion: backstage.io/v1alpha1
 kind: Component
 metadata: {name: checkout, labels: {evenkeel.dev/tier: "1"}}
-spec: {type: service, lifecycle: production, owner: shop, dependsOn: [component:payments]}
+spec: {type: service, lifecycle: production, owner: shop, system: shop, dependsOn: [component:payments]}
 ---
 apiVersion: backstage.io/v1alpha1
 kind: Component
@@ -183,7 +189,7 @@ func newWorld(t *testing.T) *world {
 	budgets := budget.New(budget.Options{Ranges: engine.Ranges, Query: engine.Query})
 	w.options = Options{
 		Workspace: func() *declare.Workspace { return ws }, WorkspaceProblems: func() (declare.Problems, time.Time) { return nil, at },
-		Outcomes: w.outcomes, AlertReview: tune.New(tune.Options{DB: w.db, Workspace: func() *declare.Workspace { return ws }, Outcomes: w.outcomes, May: func(declare.PersonID) (bool, string) { return true, "" }, Reload: func(context.Context) error { return nil }}),
+		StatusPages: status.New(status.Options{DB: w.db, Workspace: func() *declare.Workspace { return ws }, Incident: w.incidents.Get, URL: link, Logger: log}), Outcomes: w.outcomes, AlertReview: tune.New(tune.Options{DB: w.db, Workspace: func() *declare.Workspace { return ws }, Outcomes: w.outcomes, May: func(declare.PersonID) (bool, string) { return true, "" }, Reload: func(context.Context) error { return nil }}),
 		Journal: w.db, Findings: w.findings, Incidents: w.incidents, Desk: w.incidents, Changes: changes, Runs: w.runs, Silences: silences, Accounts: w.accounts, Guide: w.runs, Loans: w.accounts,
 		Reviews: reviewbook.New(reviewbook.Options{DB: w.db, Incidents: w.incidents, Findings: w.findings, Runs: w.runs, Changes: changes,
 			Impact: func(context.Context, detect.Finding, time.Time, time.Time) (reviewbook.Impact, error) {

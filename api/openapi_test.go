@@ -171,6 +171,7 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 	if u := do[respond.IncidentUpdate](w, alice, "POST", "/incidents/1/updates", NewUpdate{Phase: "identified", Public: true}, 201); !strings.Contains(u.Text, "checkout") {
 		t.Errorf("no template: %+v", u)
 	}
+	do[any](w, alice, "POST", "/status-pages/shop/subscribers", NewSubscriber{"https://hooks.example.org"}, 201)
 	do[any](w, alice, "POST", "/incidents/1/merge", Merging{Into: 1}, 400)
 	do[any](w, alice, "POST", "/incidents/1/split", Splitting{Findings: []int64{1}}, 400)
 	do[any](w, alice, "PUT", "/findings/1/outcome", OutcomeGiven{"false", "a test"}, 200)
@@ -186,7 +187,7 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 	for _, path := range []string{
 		"/whoami", "/status", "/workspace", "/explain?query=up", "/traces?limit=1", "/traces/" + theTrace, "/calls", "/differences?query=error", "/differences?of=traces&query=%7B%7D", "/services", "/services/checkout", "/teams", "/people", "/objectives", "/objectives/checkout-availability", "/objectives/checkout-availability/budget",
 		"/findings", "/findings/1", "/incidents", "/incidents/1", "/incidents/1/timeline", "/incidents/1/suspects", "/incidents/1/notifications", "/incidents/1/review",
-		"/incidents/1/alike", "/findings/1/outcome", "/outcomes", "/alert-review?days=7", "/incidents/1/tasks", "/incidents/1/links", "/incidents/1/updates", "/incidents/1/updates/template?phase=resolved",
+		"/incidents/1/alike", "/status-pages/shop", "/status-pages/shop/subscribers", "/findings/1/outcome", "/outcomes", "/alert-review?days=7", "/incidents/1/tasks", "/incidents/1/links", "/incidents/1/updates", "/incidents/1/updates/template?phase=resolved",
 		"/reviews", "/changes", "/changes/c-1", "/runbooks", "/runbooks/restart", "/runs", "/journal", "/journal/2/causes", "/oncall", "/oncall/shifts", "/oncall/overrides", "/oncall/calendars/schedule/shop", "/oncall/load", "/silences", "/tokens",
 		"/incidents/1/escalation", "/incidents/1/handups", "/incidents/1/deliveries", "/deliveries", "/contacts", "/quiet-hours",
 		"/duties", "/loans", "/patterns?limit=1", "/patterns/" + patternsUntil(w.now).List("", w.now.Add(-time.Hour), w.now)[0].ID, "/pattern-shifts?service=checkout&quiet=30m",

@@ -43,6 +43,7 @@ type Options struct {
 	// Outcomes and AlertReview are optional: without them nothing is learned about alerts.
 	Outcomes    respond.Outcomes
 	AlertReview AlertReview
+	StatusPages StatusPages // optional
 	Changes     act.Changes
 	Runs        act.Runs
 	Reviews     learn.Reviews

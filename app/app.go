@@ -44,6 +44,7 @@ import (
 	"github.com/evenkeel/evenkeel/respond/oncall"
 	"github.com/evenkeel/evenkeel/respond/outcome"
 	"github.com/evenkeel/evenkeel/respond/reach"
+	"github.com/evenkeel/evenkeel/respond/status"
 	"github.com/evenkeel/evenkeel/state"
 )
 
@@ -94,6 +95,7 @@ type App struct {
 	verified  *verify.Book
 	outcomes  *outcome.Book
 	tuning    *tune.Review
+	status    *status.Book
 	scraper   *scrape.Scraper
 	otlp      *otlp.Receiver
 	logs      *logs.Store

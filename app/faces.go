@@ -13,7 +13,7 @@ import (
 // faces are our own API and the pages, by pattern.
 func (a *App) faces() (map[string]http.Handler, error) {
 	ours, err := api.New(api.Options{
-		Outcomes: a.outcomes, AlertReview: a.tuning,
+		Outcomes: a.outcomes, AlertReview: a.tuning, StatusPages: a.status,
 		Guide: a.runs, Loans: a.accounts,
 		Workspace: a.ws, WorkspaceProblems: a.watcher.Problems, Journal: a.db, Findings: a.findings, Incidents: a.incidents, Desk: a.incidents, Changes: a.changes,
 		Runs: a.runs, Reviews: a.reviews, Silences: a.alerts, Accounts: a.accounts, Query: a.engine.Query, Replay: a.replay, URL: a.link, Stores: a.stores,

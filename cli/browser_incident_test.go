@@ -91,6 +91,9 @@ func TestBrowserPageToReview(t *testing.T) {
 	p := newProcess(t)
 	phone := newPager(t)
 	p.declare(map[string]string{
+		"evenkeel.yml": killWorkspace["evenkeel.yml"] + "status_pages: [{system: line, title: The line, public: true}]\n",
+		"catalog/all.yml": strings.Replace(killWorkspace["catalog/all.yml"], "lifecycle: production, owner: ops}", "lifecycle: production, owner: ops, system: line}", 1) +
+			"---\napiVersion: backstage.io/v1alpha1\nkind: System\nmetadata: {name: line}\nspec: {owner: ops}\n",
 		"routing.yml": fmt.Sprintf("route: {receiver: phone, group_wait: 0s, group_interval: 1s}\nreceivers:\n  - name: phone\n    webhook_configs: [{url: %q}]\n", phone.URL),
 	})
 	p.accounts("carol")
@@ -131,9 +134,16 @@ func TestBrowserPageToReview(t *testing.T) {
 	v.unfold("Tell something")
 	v.press("identified")
 	v.sees("What is told: identified")
+	v.tick(`#updates input[name=public]`)
 	v.click(`#updates form button`)
 	v.sees("Told.", "We have found what troubles queue")
 	v.fits()
+
+	guest := visit(t, browser, base).phone()
+	guest.open("/status/line")
+	guest.sees("The line", "partly down", "Trouble with queue", "We have found what troubles queue")
+	guest.fits()
+	guest.picture("status-page-phone")
 
 	v.press("Start it for #1")
 	v.click(`form#start button, #start form button, main form button.primary`)
@@ -147,6 +157,10 @@ func TestBrowserPageToReview(t *testing.T) {
 	v.sees("mitigated")
 	v.press("Resolve")
 	v.sees("Resolved. A review can be drafted now.")
+	guest.open("/status/line")
+	guest.sees("works")
+	v.click(`#outcome button[value=action]`)
+	v.sees("Thank you: it is on record.")
 	v.press("Draft the review")
 	v.press("Draft it from the journal")
 	v.sees("Review drafted from the journal.", "Timeline")
@@ -168,6 +182,10 @@ func TestBrowserPageToReview(t *testing.T) {
 		if i.Clocks.At(point).IsZero() || i.Clocks.Sources[point] == "" {
 			t.Errorf("%s: %s from %q", point, i.Clocks.At(point), i.Clocks.Sources[point])
 		}
+	}
+	var o respond.Outcome
+	if err := p.call(http.MethodGet, "findings/1/outcome", nil, &o); err != nil || o.Outcome != respond.ActionTaken || o.Inferred || o.By.Name() != "carol" {
+		t.Errorf("%+v %v", o, err)
 	}
 	var review learn.Review
 	if err := p.call(http.MethodGet, "incidents/1/review", nil, &review); err != nil || review.Status != "published" {

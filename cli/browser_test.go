@@ -168,6 +168,15 @@ func (v *visitor) fill(selector, text string) {
 	v.do("fill in "+selector, chromedp.WaitVisible(chromedp.CSS(selector)), chromedp.Clear(chromedp.CSS(selector)), chromedp.SendKeys(chromedp.CSS(selector), text))
 }
 
+// tick ticks a box.
+func (v *visitor) tick(selector string) {
+	v.t.Helper()
+	v.until(selector, func() bool {
+		on, err := eval[bool](v, fmt.Sprintf(`(() => { const b = document.querySelector(%q); if (b && !b.checked) b.click(); return !!b && b.checked; })()`, selector))
+		return err == nil && on
+	})
+}
+
 // choose selects an option of a list by its value.
 func (v *visitor) choose(selector, value string) {
 	v.t.Helper()

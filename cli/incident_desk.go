@@ -19,7 +19,7 @@ import (
 func incidentDesk(r *remote) []*cobra.Command {
 	return []*cobra.Command{
 		incidentSeverity(r), incidentRole(r), incidentClock(r), incidentMerge(r), incidentSplit(r),
-		incidentAlike(r), incidentTask(r), incidentLink(r), incidentUpdate(r),
+		incidentAlike(r), incidentTask(r), incidentLink(r), incidentUpdate(r), incidentStatusPage(r),
 	}
 }
 

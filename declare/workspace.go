@@ -43,9 +43,17 @@ type RuleFile struct {
 	Tests  string
 }
 
+// StatusPage says what of a system those outside may see.
+type StatusPage struct {
+	System string // of the catalog
+	Title  string // default: the system's
+	Public bool   // without a sign-in
+}
+
 // Settings is evenkeel.yml. The zero value of each field means its default, which
 // declare/settings fills in.
 type Settings struct {
+	StatusPages []StatusPage
 	ExternalURL string // how people reach this server; default http:// and the listen address
 	Evaluation  struct {
 		Interval time.Duration // of objectives and of rule groups without an own one; default 1s

@@ -36,6 +36,7 @@ type look struct{ shape, tone, word string }
 var looks = map[string]look{
 	"page": {"triangle", "bad", ""}, "ticket": {"diamond", "warn", ""}, "info": {"disc", "info", ""},
 	"open": {"triangle", "bad", ""}, "acknowledged": {"half", "warn", ""}, "mitigated": {"half", "ok", ""}, "resolved": {"check", "off", ""},
+	"works": {"check", "ok", ""}, "works badly": {"diamond", "warn", ""}, "partly down": {"triangle", "warn", ""}, "down": {"triangle", "bad", ""},
 	"merged": {"back", "off", ""}, "investigating": {"triangle", "warn", ""}, "identified": {"diamond", "warn", ""}, "monitoring": {"half", "info", ""},
 	"kept": {"check", "ok", ""}, "burning": {"triangle", "bad", ""}, "burning slowly": {"diamond", "warn", ""}, "spent": {"cross", "bad", "budget spent"}, "no data": {"dash", "off", ""},
 	"healthy": {"check", "ok", ""}, "degraded": {"diamond", "warn", ""}, "failing": {"triangle", "bad", ""}, "unmeasured": {"dash", "off", ""},

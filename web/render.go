@@ -179,6 +179,7 @@ func navigation(incidents, waiting, refused int, admin bool) []navGroup {
 			{Label: "Incidents", URL: "/incidents", Section: "incidents", Key: "i", Count: incidents, Urgent: true},
 			{Label: "On call", URL: "/oncall", Section: "oncall", Key: "o"},
 			{Label: "Silences", URL: "/silences", Section: "silences", Key: "m"},
+			{Label: "Status pages", URL: "/status", Section: "status", Key: "u"},
 		}},
 		{"Act", []navLink{
 			{Label: "Runbooks", URL: "/runbooks", Section: "runbooks", Key: "b"},
@@ -225,6 +226,7 @@ func (s *site) show(w http.ResponseWriter, name string, view any) error {
 var acts = map[string]string{
 	"acknowledge": "Acknowledged. The escalation stops here.", "mitigate": "Marked as mitigated.", "resolve": "Resolved. A review can be drafted now.",
 	"outcome": "Thank you: it is on record.", "tuned": "Applied: the rule file is changed and in force.",
+	"subscribed": "Subscribed: it is told of what is said from now on.", "unsubscribed": "It is told nothing any more.",
 	"severity": "Severity set.", "role": "Role given.", "clock": "Clock corrected.", "merged": "Merged: this is the one that stays.", "split": "Split off: this is the new one.",
 	"task": "Task added.", "task-done": "Task done.", "linked": "Linked.", "told": "Told.",
 	"assigned": "Assigned.", "suspect": "On the timeline. Later rankings weigh it.", "noted": "Note added to the timeline.",

@@ -39,7 +39,7 @@ func New(opts Options) (http.Handler, error) {
 	mux := http.NewServeMux()
 	mux.Handle("GET /static/", p.static)
 	s.open(mux)
-	for _, some := range []map[string]handler{s.routes(), s.deskRoutes(), s.outcomeRoutes()} {
+	for _, some := range []map[string]handler{s.routes(), s.deskRoutes(), s.outcomeRoutes(), s.statusRoutes()} {
 		for pattern, h := range some {
 			mux.Handle(pattern, s.signedIn(h))
 		}
@@ -62,6 +62,7 @@ func (s *site) open(mux *http.ServeMux) {
 	mux.HandleFunc("POST /theme", s.theme)
 	mux.HandleFunc("GET /ack/{token}", s.ackForm)
 	mux.HandleFunc("POST /ack/{token}", s.ackFromMessage)
+	s.openStatus(mux)
 	mux.HandleFunc("GET /ical/{kind}/{name}/{file}", s.calendar)
 }
 

@@ -43,7 +43,18 @@ func Read(file string, data []byte, sink *declare.Problems) declare.Settings {
 	if !ok {
 		return s
 	}
-	d.Only("external_url", "evaluation", "metrics", "logs", "traces", "limits", "host", "otlp", "levels", "hooks", "runner", "channels")
+	d.Only("external_url", "evaluation", "metrics", "logs", "traces", "limits", "host", "otlp", "levels", "hooks", "runner", "channels", "status_pages")
+	for _, n := range d.Field("status_pages").List() {
+		n.Only("system", "title", "public")
+		p := declare.StatusPage{System: n.Field("system").Required("a system of the catalog")}
+		if t := n.Field("title"); !t.Missing() {
+			p.Title = t.String()
+		}
+		if b := n.Field("public"); !b.Missing() {
+			p.Public = b.Bool()
+		}
+		s.StatusPages = append(s.StatusPages, p)
+	}
 	if n := d.Field("external_url"); !n.Missing() {
 		s.ExternalURL = strings.TrimSuffix(n.String(), "/")
 		if u, err := url.Parse(s.ExternalURL); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil {
