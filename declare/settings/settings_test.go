@@ -52,7 +52,7 @@ func TestMistakes(t *testing.T) {
 		}
 	}
 	f("[]", `e.yml:1:1: got "a list", expected a mapping`)
-	f("metric: {}", `e.yml:1:1: metric: got "metric", expected one of external_url, evaluation, metrics, logs, traces, limits, host, otlp, levels, hooks, runner (did you mean "metrics"?)`)
+	f("metric: {}", `e.yml:1:1: metric: got "metric", expected one of external_url, evaluation, metrics, logs, traces, limits, host, otlp, levels, hooks, runner, channels, status_pages (did you mean "metrics"?)`)
 	f("external_url: example.org", `e.yml:1:15: external_url: got "example.org", expected a URL as https://evenkeel.example.org`)
 	f("external_url: https://u:p@example.org", `e.yml:1:15: external_url: got "https://u:p@example.org", expected a URL as https://evenkeel.example.org`)
 	f("evaluation: {interval: 5}", `e.yml:1:24: evaluation.interval: got "5", expected a duration as 15s, 5m or 30d`)
