@@ -96,27 +96,48 @@ func (r *Runner) forward(ctx context.Context, id string, rollback bool) (more bo
 		return !run.Status.Ended() && (run.Status == act.RunVerifying || run.Status == act.RunRollingBack && !rollback), nil
 	}
 	if run.Mode == act.ModeReal {
-		if err := r.announce(ctx, &run, execute); err != nil {
-			return false, err
+		// It has not begun: until the change is on record, it does not.
+		if !r.insist(ctx, run.ID, func() error { return r.announce(ctx, &run, execute) }) {
+			return false, nil
 		}
 	}
 	result := r.execute(ctx, &run, execute)
 	if ctx.Err() != nil {
 		return false, nil // cancelled, which is stored already, or the server stops: recover sees it
 	}
-	_, err = r.change(ctx, id, func(t *turn) error {
-		s := &t.run.Steps[execute]
-		if s.Status != act.StepRunning {
-			return nil // cancelled meanwhile
+	// It has happened: a disk that is full now must not make it happen again.
+	return r.insist(ctx, run.ID, func() error {
+		_, err := r.change(ctx, id, func(t *turn) error {
+			s := &t.run.Steps[execute]
+			if s.Status != act.StepRunning {
+				return nil // cancelled meanwhile
+			}
+			now := time.Now()
+			s.Status, s.Output, s.Detail, s.EndedAt = act.StepDone, result.output, result.detail, now
+			if !result.ok {
+				s.Status = act.StepFailed
+			}
+			return t.record(now, system, "run.step.finished", fmt.Sprintf("step %s %s: %s", s.Name, s.Status, result.detail))
+		})
+		return err
+	}), nil
+}
+
+// insist does something until it works, or the run or the server ends.
+func (r *Runner) insist(ctx context.Context, run string, do func() error) bool {
+	for {
+		err := do()
+		if err == nil {
+			return true
 		}
-		now := time.Now()
-		s.Status, s.Output, s.Detail, s.EndedAt = act.StepDone, result.output, result.detail, now
-		if !result.ok {
-			s.Status = act.StepFailed
+		if ctx.Err() != nil {
+			return false
 		}
-		return t.record(now, system, "run.step.finished", fmt.Sprintf("step %s %s: %s", s.Name, s.Status, result.detail))
-	})
-	return true, err
+		r.o.Logger.Error("cannot store what a run has done; trying again", "run", run, "err", err)
+		if wait(ctx, poll) != nil {
+			return false
+		}
+	}
 }
 
 // finish follows the last step.
