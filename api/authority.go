@@ -23,6 +23,11 @@ type Guide interface {
 	Duties(ctx context.Context, all bool) ([]act.Duty, error)
 	Fulfil(ctx context.Context, now time.Time, who declare.PersonID, id int64, verdict, text string) (act.Duty, error)
 	Certificate(ctx context.Context, who declare.PersonID, book *declare.Runbook, now time.Time) (authority.Certificate, error)
+	Upkeep(ctx context.Context, now time.Time, books []*declare.Runbook, paging []runner.Paging) ([]runner.Upkeep, error)
+	WaitingFor(ctx context.Context, from, to time.Time) ([]runner.Waiting, error)
+	Read(ctx context.Context, now time.Time, who declare.PersonID, runbook string) error
+	Vote(ctx context.Context, now time.Time, who declare.PersonID, run string, useful bool, note string) error
+	CloseBreaker(ctx context.Context, now time.Time, who declare.PersonID, runbook, why string) error
 }
 
 // Loans are what people have lent to each other; *account.Book keeps them.
@@ -34,7 +39,7 @@ type Loans interface {
 
 // authorityRoutes are the lines of the table that this file serves.
 func (s *server) authorityRoutes() []route {
-	return []route{
+	return append(s.upkeepRoutes(), []route{
 		send(post, "/runbooks/{runbook}/can", "What somebody may do of a runbook, step by step, and why; whose approval each step takes.", ok, s.can),
 		send(post, "/runs/{run}/take", "Go on in your own name with a run that waits for somebody who may.", ok, s.take),
 		send(post, "/runs/{run}/steps/{step}/voice", "Write down that the commander of the run's incident approved a step by voice.", ok, s.voice),
@@ -44,7 +49,7 @@ func (s *server) authorityRoutes() []route {
 		get("/loans", "Authority to approve that is lent, newest first.", s.loans),
 		send(post, "/loans", "Lend your authority to approve for a time.", created, s.lend),
 		remove("/loans/{loan}", "Take back what was lent.", s.endLoan),
-	}
+	}...)
 }
 
 // Can asks what somebody may do of a runbook.

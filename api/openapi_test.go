@@ -145,6 +145,10 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 	do[any](w, alice, "POST", "/runs/"+run.ID+"/take", nil, 409)
 	do[any](w, alice, "POST", "/runs/"+run.ID+"/steps/1/tick", Ticking{}, 409)
 	do[any](w, alice, "POST", "/runs/"+run.ID+"/steps/1/voice", Voice{Commander: "bob", ShownHash: run.Approvals[0].ShownHash, Words: "go"}, 403)
+	do[any](w, alice, "POST", "/runbooks/restart/read", nil, 204)
+	do[any](w, alice, "POST", "/runbooks/restart/breaker", Closing{"x"}, 403)
+	do[any](w, bob, "POST", "/runbooks/restart/breaker", Closing{"x"}, 404)
+	do[any](w, alice, "POST", "/runs/"+run.ID+"/vote", Voting{Useful: true}, 409)
 	do[any](w, alice, "POST", "/duties/1", Fulfilment{Verdict: "confirmed", Text: "x"}, 404)
 	do[any](w, bob, "POST", "/loans", Lending{Borrower: "alice", Duration: "7d", Reason: "away"}, 201)
 	do[any](w, bob, "POST", "/loans", Lending{Borrower: "bob", Duration: "7d", Reason: "away"}, 400)
@@ -190,7 +194,7 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 		"/incidents/1/alike", "/status-pages/shop", "/status-pages/shop/subscribers", "/findings/1/outcome", "/outcomes", "/alert-review?days=7", "/incidents/1/tasks", "/incidents/1/links", "/incidents/1/updates", "/incidents/1/updates/template?phase=resolved",
 		"/reviews", "/changes", "/changes/c-1", "/runbooks", "/runbooks/restart", "/runs", "/journal", "/journal/2/causes", "/oncall", "/oncall/shifts", "/oncall/overrides", "/oncall/calendars/schedule/shop", "/oncall/load", "/silences", "/tokens",
 		"/incidents/1/escalation", "/incidents/1/handups", "/incidents/1/deliveries", "/deliveries", "/contacts", "/quiet-hours",
-		"/duties", "/loans", "/patterns?limit=1", "/patterns/" + patternsUntil(w.now).List("", w.now.Add(-time.Hour), w.now)[0].ID, "/pattern-shifts?service=checkout&quiet=30m",
+		"/duties", "/loans", "/upkeep", "/approvals?days=7", "/patterns?limit=1", "/patterns/" + patternsUntil(w.now).List("", w.now.Add(-time.Hour), w.now)[0].ID, "/pattern-shifts?service=checkout&quiet=30m",
 	} {
 		do[any](w, alice, "GET", path, nil, 200)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -27,12 +28,39 @@ func (a *App) guide(o runbook.Options) runbook.Options {
 	o.OnCall = func(s declare.ServiceID, at time.Time) declare.PersonID { return a.onCall(a.teamOf(s), at) }
 	o.Component = a.component
 	o.TokenHolds = a.accounts.Holds
+	o.Burn = a.burned
+	o.Tripped = func(ctx context.Context) {
+		if err := a.lookAtDuties(ctx, time.Now()); err != nil {
+			a.o.Logger.Error("cannot call a person", "err", err)
+		}
+	}
 	o.Logs = a.countLogs
 	o.Secret = a.runnerSecret
 	r := a.ws().Settings.Runner // as it was at the start
 	o.User, o.Kube, o.Terraform, o.SSH = r.User, r.Kubeconfig, r.Terraform, runbook.SSH{User: r.SSH.User, Key: r.SSH.Key, KnownHosts: r.SSH.KnownHosts}
 	o.Dir, o.Keep = a.o.Workspace, filepath.Join(a.o.Data, "runs")
 	return o
+}
+
+// burned is how fast an objective's budget burned between two times.
+func (a *App) burned(ctx context.Context, name declare.ObjectiveName, from, to time.Time) ([]runbook.Sample, error) {
+	w := a.ws()
+	o := w.Objective(name)
+	if o == nil {
+		return nil, fmt.Errorf("objective %q is not declared any more", name)
+	}
+	step := max(w.Settings.Evaluation.Spacing, to.Sub(from)/60, time.Second)
+	m, err := a.engine.Range(ctx, objective.Expressions(o, w.Settings.Evaluation.Spacing).BurnRate, from, to, step)
+	if err != nil || len(m) == 0 {
+		return nil, err
+	}
+	var out []runbook.Sample
+	for _, p := range m[0].Floats {
+		if !math.IsNaN(p.F) && !math.IsInf(p.F, 0) {
+			out = append(out, runbook.Sample{At: time.UnixMilli(p.T), Value: p.F})
+		}
+	}
+	return out, nil
 }
 
 // countLogs answers LogsQL that ends in numbers.
@@ -100,6 +128,18 @@ func (a *App) lookAtDuties(ctx context.Context, now time.Time) error {
 		if run, err := a.runs.Get(ctx, d.Run); err == nil {
 			f.Service, f.Team = run.Service, a.teamOf(run.Service)
 		}
+		open[f.Fingerprint] = true
+		seen = append(seen, f)
+	}
+	breakers, err := a.runs.Breakers(ctx)
+	if err != nil {
+		return err
+	}
+	for _, b := range breakers { // run after run has not helped: a person is called
+		set := map[string]string{"alertname": "RunbookDoesNotHelp", "severity": "page", "runbook": b.Runbook, "service": string(b.Service)}
+		f := detect.Finding{Detector: detectorDuty, Name: "RunbookDoesNotHelp", Severity: detect.Page, Service: b.Service, Team: a.teamOf(b.Service), Labels: set, Since: b.OpenedAt, Fingerprint: detect.MakeFingerprint(detectorDuty, set)}
+		f.Summary = b.Why
+		f.Annotations = map[string]string{"summary": b.Why, "run": a.link("/runs/" + b.Run)}
 		open[f.Fingerprint] = true
 		seen = append(seen, f)
 	}

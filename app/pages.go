@@ -9,6 +9,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/act"
 	"github.com/evenkeel/evenkeel/act/account"
+	"github.com/evenkeel/evenkeel/api"
 	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/journal"
 	"github.com/evenkeel/evenkeel/respond"
@@ -22,7 +23,7 @@ func (a *App) pages() (http.Handler, error) {
 		Workspace: a.ws, WorkspaceProblems: a.refused, Journal: a.db, Findings: a.findings, Incidents: a.incidents, Desk: a.incidents, Outcomes: a.outcomes, AlertReview: a.tuning, StatusPages: a.status, Changes: a.changes,
 		Runs: a.runs, Reviews: a.reviews, Silences: silences{a.alerts}, Accounts: accounts{a.accounts},
 		Query: a.instant, QueryRange: a.series, Replay: a.replay, Hygiene: a.hygiene, Gate: a.gate, Gates: a.gates.List, Verification: a.verified.Get,
-		Guide: a.runs, Logs: a.logs, Traces: a.traces, Exemplars: a.exemplars,
+		Guide: a.runs, Loans: a.accounts, Paging: api.Paging, Logs: a.logs, Traces: a.traces, Exemplars: a.exemplars,
 		Rules:  a.allRules,
 		Budget: a.budgetReport,
 		Roster: a.roster, Escalations: a.ladder, Reach: a.reach,

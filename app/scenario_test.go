@@ -50,12 +50,14 @@ var update = flag.Bool("update", false, "rewrite golden files")
 // Steps that do: change KIND SERVICE FROM -> TO by ACTOR · PERSON acknowledges|
 // mitigates|resolves N · PERSON assigns N to PERSON · PERSON notes N TEXT · PERSON
 // runs RUNBOOK [for N] [k=v …] · PERSON approves|refuses STEP [because TEXT] ·
+// PERSON takes · PERSON rehearses RUNBOOK · PERSON breaks the glass for RUNBOOK because TEXT ·
+// PERSON writes down that PERSON approves STEP · PERSON reviews right|wrong|confirmed|disputed: TEXT ·
 // PERSON cancels · restart · push NAME · silence LABEL=VALUE for DURATION
 //
 // Steps that look: expect page TEXT · expect resolved TEXT · expect no page · expect
 // incident N STATUS · expect no incident · expect suspect N TEXT · expect no suspect N ·
 // expect run STATUS · expect step NAME STATUS · expect finding NAME open|resolved ·
-// expect no finding · expect impact N within DURATION of TIME · expect audit TEXT ·
+// expect no finding · expect no question · expect duty KIND · expect no duty · expect impact N within DURATION of TIME · expect audit TEXT ·
 // denied TEXT (the step before was refused for that reason) · review N
 func TestScenarios(t *testing.T) {
 	files, err := filepath.Glob("testdata/scenarios/*.txtar")
@@ -264,6 +266,37 @@ func (s *scenario) do(text string) {
 			}
 		}
 		s.t.Errorf("%s: no approval is asked for: %+v", s.where, run)
+	case m(`(\w+) takes`) != nil:
+		_, s.lastErr = s.app.runs.Take(ctx, now, declare.PersonID(words[0]), s.run)
+	case m(`(\w+) (?:rehearses (\S+)|breaks the glass for (\S+) because (.*))`) != nil:
+		w := m(`(\w+) (?:rehearses (\S+)|breaks the glass for (\S+) because (.*))`)
+		start := act.StartRun{Runbook: w[2] + w[3], BreakGlass: w[4]}
+		if w[2] != "" {
+			start.Mode = act.ModeRehearsal
+		}
+		run, err := s.app.runs.Start(ctx, now, declare.PersonID(w[1]), start)
+		s.lastErr = err
+		if err == nil {
+			s.run = run.ID
+		}
+	case m(`(\w+) writes down that (\w+) approves (\S+)`) != nil:
+		w := m(`(\w+) writes down that (\w+) approves (\S+)`)
+		run, err := s.app.runs.Get(ctx, s.run)
+		if err != nil {
+			s.t.Fatalf("%s: %v", s.where, err)
+		}
+		for _, a := range run.Approvals {
+			if a.Decision == "" && run.Steps[a.Step].Name == w[3] {
+				_, s.lastErr = s.app.runs.Voice(ctx, now, declare.PersonID(w[1]), declare.PersonID(w[2]), s.run, a.Step, a.ShownHash, "go")
+			}
+		}
+	case m(`(\w+) reviews (right|wrong|confirmed|disputed): (.*)`) != nil:
+		w := m(`(\w+) reviews (right|wrong|confirmed|disputed): (.*)`)
+		owed, err := s.app.runs.Duties(ctx, false)
+		if err != nil || len(owed) == 0 {
+			s.t.Fatalf("%s: nothing is owed: %v", s.where, err)
+		}
+		_, s.lastErr = s.app.runs.Fulfil(ctx, now, declare.PersonID(w[1]), owed[0].ID, w[2], w[3])
 	case m(`(\w+) cancels`) != nil:
 		_, s.lastErr = s.app.runs.Cancel(ctx, now, declare.PersonID(words[0]), s.run, "scenario")
 	case m(`review (\d+)`) != nil:
@@ -283,6 +316,16 @@ func (s *scenario) expect(ctx context.Context, text string) {
 	case text == "no page":
 		if got := s.phone.take(); len(got) > 0 {
 			s.t.Errorf("%s: got %v", s.where, got)
+		}
+	case text == "no question":
+		run, err := s.app.runs.Get(ctx, s.run)
+		if err != nil || len(run.Approvals) > 0 {
+			s.t.Errorf("%s: got %+v, %v", s.where, run.Approvals, err)
+		}
+	case first == "duty" || text == "no duty":
+		owed, err := s.app.runs.Duties(ctx, false)
+		if err != nil || (len(owed) == 0) != (text == "no duty") || (len(owed) > 0 && string(owed[0].Kind) != rest) {
+			s.t.Errorf("%s: got %+v, %v", s.where, owed, err)
 		}
 	case text == "no incident":
 		if got, err := s.app.incidents.List(ctx, respond.IncidentFilter{}); err != nil || len(got) > 0 {

@@ -26,6 +26,7 @@ func newRunbook() *cobra.Command {
 		runbookProceed(r, "retry", "Run a step again that was interrupted"),
 		runbookProceed(r, "skip", "Go on without a step that was interrupted"),
 		runbookCancel(r), runbookTake(r), runbookTick(r),
+		runbookUpkeep(r), runbookRead(r), runbookVote(r), runbookReset(r), runbookApprovals(r),
 	)
 	return cmd
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/act"
 	"github.com/evenkeel/evenkeel/act/account"
+	"github.com/evenkeel/evenkeel/act/runbook"
 	"github.com/evenkeel/evenkeel/api"
 	"github.com/evenkeel/evenkeel/declare"
 )
@@ -237,5 +238,91 @@ own is; nobody approves with it what you have asked for; it cannot be lent on.`,
 		},
 	}
 	cmd.AddCommand(r.changes(to), ls, r.changes(end))
+	return cmd
+}
+
+func runbookUpkeep(r *remote) *cobra.Command {
+	return &cobra.Command{
+		Use: "upkeep", Args: cobra.NoArgs, Short: "List which runbooks somebody should look at, and which alerts page without one",
+		Long: `List which runbooks somebody should look at: breakers that are open, dates that are over,
+components that have changed since the last reading, votes against, never used; and
+alerts that page without a runbook.
+
+Exit code 0: nothing. 1: something. 2: it could not be told.`,
+		Example: "  evenkeel runbook upkeep",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			n := 0
+			err := list(cmd, r, "list the upkeep", "/upkeep", values(), "Every runbook is in order, and every page has one.", func(items []runbook.Upkeep) *table {
+				n = len(items)
+				t := columns("KIND", "RUNBOOK", "WHY")
+				for _, u := range items {
+					t.row(u.Kind, u.Runbook, u.Why)
+				}
+				return t
+			})
+			if err == nil && n > 0 {
+				return &foundError{}
+			}
+			return err
+		},
+	}
+}
+
+func runbookRead(r *remote) *cobra.Command {
+	return r.changes(&cobra.Command{
+		Use: "read NAME", Args: cobra.ExactArgs(1), ValidArgsFunction: r.live(runbooks), Short: "Say that you have read a runbook and found it right",
+		Example: "  evenkeel runbook read checkout-rollback",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return change[struct{}](cmd, r, "record the reading of "+args[0], post, "/runbooks/"+seg(args[0])+"/read", nil, nil)
+		},
+	})
+}
+
+func runbookReset(r *remote) *cobra.Command {
+	var why string
+	cmd := &cobra.Command{
+		Use: "reset NAME", Args: cobra.ExactArgs(1), ValidArgsFunction: r.live(runbooks), Short: "Let a runbook run again whose runs had not helped, after looking",
+		Example: "  evenkeel runbook reset checkout-rollback --reason \"it was the database\"",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return change[struct{}](cmd, r, "close the breaker of "+args[0], post, "/runbooks/"+seg(args[0])+"/breaker", api.Closing{Why: why}, nil)
+		},
+	}
+	cmd.Flags().StringVarP(&why, "reason", "m", "", "what was found")
+	_ = cmd.MarkFlagRequired("reason") // fails only for a flag that is not there
+	return r.changes(cmd)
+}
+
+func runbookVote(r *remote) *cobra.Command {
+	var note string
+	cmd := &cobra.Command{
+		Use: "vote RUN yes|no", Args: cobra.ExactArgs(2), Short: "Say after a run whether its runbook was of use",
+		Example: "  evenkeel runbook vote r-1f0c2d3e4a5b6c7d no --note \"step 2 names a host that is gone\"",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if args[1] != "yes" && args[1] != "no" {
+				return fmt.Errorf("cannot vote %q: expected yes or no", args[1])
+			}
+			return change[struct{}](cmd, r, "vote on run "+args[0], post, "/runs/"+seg(args[0])+"/vote", api.Voting{Useful: args[1] == "yes", Note: note}, nil)
+		},
+	}
+	cmd.Flags().StringVarP(&note, "note", "m", "", "what was missing, or wrong")
+	return r.changes(cmd)
+}
+
+func runbookApprovals(r *remote) *cobra.Command {
+	var days int
+	cmd := &cobra.Command{
+		Use: "approvals", Args: cobra.NoArgs, Short: "Say how approvals went: how long people waited, and what came of it",
+		Example: "  evenkeel runbook approvals --days 90",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return list(cmd, r, "measure approvals", "/approvals", values("days", limitText(days)), "Nothing was asked in that time.", func(items []runbook.Waiting) *table {
+				t := columns("CLASS", "ANSWERED", "APPROVED UNCHANGED", "REFUSED", "EXPIRED", "WITHIN 10s", "MEDIAN", "P90", "ADVICE")
+				for _, w := range items {
+					t.row(string(w.Class), fmt.Sprint(w.N), fmt.Sprintf("%.0f %%", 100*w.Share), fmt.Sprint(w.Refused), fmt.Sprint(w.Expired), fmt.Sprintf("%.0f %%", 100*w.Seconds), fmt.Sprintf("%.0fs", w.Median), fmt.Sprintf("%.0fs", w.P90), w.Advice)
+				}
+				return t
+			})
+		},
+	}
+	cmd.Flags().IntVar(&days, "days", 0, "so many days back (default 30)")
 	return cmd
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 
 	"github.com/evenkeel/evenkeel/act"
+	"github.com/evenkeel/evenkeel/act/account"
 	"github.com/evenkeel/evenkeel/act/gate"
 	"github.com/evenkeel/evenkeel/act/verify"
 	"github.com/evenkeel/evenkeel/declare"
@@ -123,8 +124,8 @@ func (e *estate) options() Options {
 		Replay: e.replay, Gate: e.gate, Gates: gate.NewBook(e.db).List, Verification: verify.NewBook(e.db).Get,
 		Logs: e.lines, Traces: e.spans, Exemplars: e.exemplars,
 		Rules: func(context.Context) []rule.Rule { return e.rules },
-		Guide: guideBook{e},
-		Now:   func() time.Time { return night }, Version: "1.0.0-test",
+		Guide: guideBook{e}, Loans: account.New(e.db),
+		Now: func() time.Time { return night }, Version: "1.0.0-test",
 		Budget: e.account,
 		Logger: slog.New(slog.NewTextHandler(lockedWriter{e}, nil)),
 	}

@@ -103,6 +103,10 @@ func busy(t testing.TB) *estate {
 		{ID: "r-8a0", Runbook: "storefront-rollback", Title: "Roll storefront back", Service: "storefront", Incident: 5, Params: map[string]string{}, Actor: journal.Person("alice"), Status: act.RunVerified, Reason: "storefront-availability has stopped burning.", StartedAt: ago_(49*time.Hour + 10*time.Minute), EndedAt: ago_(49 * time.Hour), Steps: []act.RunStep{{Index: 0, Name: "rollback", Language: "sh", Risk: declare.RiskHigh, Status: act.StepDone, Attempt: 1}},
 			Approvals: []act.Approval{{Step: 0, Risk: declare.RiskHigh, RequestedBy: journal.Person("alice"), Decision: "approved", DecidedBy: journal.Person("carol"), DecidedAt: ago_(49 * time.Hour), Reason: "seen it in staging"}}},
 	}
+	e.duties = []act.Duty{
+		{ID: 1, Kind: act.DutyRecord, Run: "r-8a0", OwedBy: "carol", Summary: "carol approved step rollback by voice (“go”, written down by bob)", CreatedAt: ago_(26 * time.Hour), DueAt: ago_(2 * time.Hour)},
+		{ID: 2, Kind: act.DutyReview, Run: "r-8a0", NotBy: "carol", Summary: "carol broke the glass for step rollback: the region is down", CreatedAt: ago_(2 * time.Hour), DueAt: night.Add(70 * time.Hour)},
+	}
 	e.reviews[5] = learn.Review{Incident: 5, Status: "draft", DraftedAt: ago_(40 * time.Hour), UpdatedAt: ago_(20 * time.Hour), UpdatedBy: journal.Person("alice"),
 		Markdown:  "# Storefront is down\n\n## Impact\n\n60 minutes, 14 % of the budget of **storefront-availability**.\n\n| Time | What |\n| ---- | ---- |\n| 01:12 | paged |\n| 02:12 | recovered |\n\n## What we learned\n\n- The health check did not look at the database.\n- <script>alert(1)</script> [bad](javascript:alert(1)) [good](https://example.com) ![pixel](https://evil.example/p.png)\n",
 		FollowUps: []learn.FollowUp{{ID: 1, Incident: 5, Text: "Let the health check ask the database", Owner: "alice", CreatedAt: ago_(20 * time.Hour)}, {ID: 2, Incident: 5, Text: "Alert on the queue", Owner: "bob", CreatedAt: ago_(20 * time.Hour), DoneAt: ago_(2 * time.Hour)}}}

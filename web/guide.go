@@ -22,9 +22,17 @@ type Guide interface {
 	Take(ctx context.Context, now time.Time, who declare.PersonID, run string) (act.Run, error)
 	// Voice writes down that the incident's commander approved a step by voice.
 	Voice(ctx context.Context, now time.Time, who, commander declare.PersonID, run string, step int, hash, words string) (act.Run, error)
+	// Tick says what became of a step by hand.
+	Tick(ctx context.Context, now time.Time, who declare.PersonID, run string, step int, done bool, minutes int, note string) (act.Run, error)
 	// Duties are what is owed after an exception.
 	Duties(ctx context.Context, all bool) ([]act.Duty, error)
 	Fulfil(ctx context.Context, now time.Time, who declare.PersonID, id int64, verdict, text string) (act.Duty, error)
+	// Upkeep is which runbooks to look at, and what pages without one.
+	Upkeep(ctx context.Context, now time.Time, books []*declare.Runbook, paging []runbook.Paging) ([]runbook.Upkeep, error)
+	WaitingFor(ctx context.Context, from, to time.Time) ([]runbook.Waiting, error)
+	Read(ctx context.Context, now time.Time, who declare.PersonID, name string) error
+	Vote(ctx context.Context, now time.Time, who declare.PersonID, run string, useful bool, note string) error
+	CloseBreaker(ctx context.Context, now time.Time, who declare.PersonID, name, why string) error
 	// Certificate is what somebody has earned for a runbook.
 	Certificate(ctx context.Context, who declare.PersonID, book *declare.Runbook, now time.Time) (authority.Certificate, error)
 }

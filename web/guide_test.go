@@ -61,6 +61,16 @@ func (g guideBook) Voice(_ context.Context, now time.Time, _, commander declare.
 	return runBook{g.e}.Decide(context.Background(), now, commander, id, step, true, hash, words)
 }
 
+func (g guideBook) Tick(_ context.Context, _ time.Time, _ declare.PersonID, id string, step int, done bool, minutes int, _ string) (act.Run, error) {
+	return runBook{g.e}.change(id, func(r *act.Run) error {
+		if step < 0 || step >= len(r.Steps) || r.Steps[step].Language != "manual" {
+			return &act.ConflictError{Why: "this step is not done by hand"}
+		}
+		r.Minutes += minutes
+		return nil
+	})
+}
+
 func (g guideBook) Duties(context.Context, bool) ([]act.Duty, error) { return g.e.duties, nil }
 
 func (g guideBook) Fulfil(_ context.Context, now time.Time, who declare.PersonID, id int64, verdict, text string) (act.Duty, error) {
@@ -75,4 +85,36 @@ func (g guideBook) Fulfil(_ context.Context, now time.Time, who declare.PersonID
 
 func (g guideBook) Certificate(_ context.Context, _ declare.PersonID, _ *declare.Runbook, now time.Time) (authority.Certificate, error) {
 	return authority.Certify(nil, "", now), nil
+}
+
+func (g guideBook) Upkeep(_ context.Context, now time.Time, books []*declare.Runbook, _ []runbook.Paging) ([]runbook.Upkeep, error) {
+	var out []runbook.Upkeep
+	for _, b := range books {
+		if !b.VerifyBy.IsZero() && now.After(b.VerifyBy) {
+			out = append(out, runbook.Upkeep{Runbook: b.Name, Title: b.Title, Kind: "overdue", Why: "somebody should have read it again", Since: b.VerifyBy})
+		}
+	}
+	return append(out, runbook.Upkeep{Kind: "uncovered", Why: "alert DiskFull pages, and names no runbook"}), nil
+}
+
+func (g guideBook) WaitingFor(context.Context, time.Time, time.Time) ([]runbook.Waiting, error) {
+	return []runbook.Waiting{{Class: declare.Normal, N: 12, Approved: 11, Refused: 1, Share: 11.0 / 12, Median: 95, P90: 410}}, nil
+}
+
+func (g guideBook) Read(_ context.Context, _ time.Time, _ declare.PersonID, name string) error {
+	if g.e.ws.Runbook(name) == nil {
+		return act.ErrNotFound
+	}
+	return nil
+}
+
+func (g guideBook) Vote(context.Context, time.Time, declare.PersonID, string, bool, string) error {
+	return nil
+}
+
+func (g guideBook) CloseBreaker(_ context.Context, _ time.Time, _ declare.PersonID, _, why string) error {
+	if why == "" {
+		return &act.InvalidError{Field: "why", Want: "what was found"}
+	}
+	return nil
 }

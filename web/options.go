@@ -9,6 +9,7 @@ import (
 	"github.com/evenkeel/evenkeel/act"
 	"github.com/evenkeel/evenkeel/act/change"
 	"github.com/evenkeel/evenkeel/act/gate"
+	"github.com/evenkeel/evenkeel/act/runbook"
 	"github.com/evenkeel/evenkeel/act/verify"
 	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/detect"
@@ -69,6 +70,10 @@ type Options struct {
 
 	// Guide says who may do what of runbooks.
 	Guide Guide
+	// Paging are the alerts and objectives that page. Optional.
+	Paging func(*declare.Workspace) []runbook.Paging
+	// Loans are what people have lent to each other. Optional.
+	Loans Loans
 
 	// Rules lists all rules that run, with how each is evaluated. Optional: none.
 	Rules func(ctx context.Context) []rule.Rule

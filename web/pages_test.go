@@ -53,7 +53,7 @@ func body(t *testing.T, r *http.Response) string {
 // entries are where a walk through the pages begins: what no page links to.
 var entries = []string{
 	"/", "/search?q=checkout", "/search", "/help", "/explore?expr=slo:current_burn_rate:ratio&range=6h&step=1s", "/explore?expr=sum(", "/explore?expr=explode", "/findings?state=all",
-	"/services/checkout?range=1h", "/incidents/7/review", "/incidents/5/review?edit", "/journal?kind=incident.", "/account", "/account/contacts", "/admin/people", "/changes?new", "/runbooks/read-me-first",
+	"/services/checkout?range=1h", "/incidents/7/review", "/incidents/5/review?edit", "/journal?kind=incident.", "/account", "/authority", "/upkeep", "/account/contacts", "/admin/people", "/changes?new", "/runbooks/read-me-first",
 	"/objectives", "/objectives/checkout-availability?range=1h", "/objectives/payments-availability", "/backtest", "/backtest?file=rules/checkout.yml", "/backtest?file=nowhere",
 	"/explore?logs=severity:error&range=1h", "/explore?logs=%7C%7C", "/explore?traces={+status+%3D+error+}&range=1h", "/explore?traces={+name+}", "/explore?logs=*&traces={}&range=1h&differ=1", "/traces/" + failedTrace,
 	"/nowhere", "/incidents/999", "/findings/abc",
@@ -208,6 +208,11 @@ func TestPagesSayWhatMatters(t *testing.T) {
 	f("alice", "/explore?expr=explode", "the store is closed")
 	f("alice", "/journal/3", "What led to it", "burns its budget at 24×", "top suspect")
 	f("alice", "/account", "(you)", "shop")
+	f("alice", "/authority", "alice is a senior", "carol approved step rollback by voice", "It was right")
+	f("bob", "/authority", "may propose it", "Nobody has lent", "with approval")
+	f("bob", "/upkeep", "somebody should have read it again", "names no runbook", "11 of 12")
+	f("bob", "/runbooks?q=baskets+rotation", "Roll checkout back")
+	f("bob", "/runbooks?q=nothing-like-it", "has the words")
 	f("alice", "/search?q=checkout", "Runbooks", "Services", "It also reads as a query")
 
 	e = empty(t)

@@ -232,6 +232,7 @@ var acts = map[string]string{
 	"assigned": "Assigned.", "suspect": "On the timeline. Later rankings weigh it.", "noted": "Note added to the timeline.",
 	"silenced": "Silence added.", "expired": "Silence ended.",
 	"started": "Run started.", "approved": "Approved: the step runs.", "refused": "Refused: the step will not run.",
+	"read": "On record: you have read it.", "voted": "Thank you: the vote is on record.", "breaker-closed": "It may run again.", "taken": "The run is yours now.", "ticked": "Noted: the run goes on.", "duty-done": "On record.", "lent": "Lent.", "loan-ended": "Taken back.",
 	"retried": "The step runs again.", "skipped": "Step skipped.", "cancelled": "Run cancelled.",
 	"recorded": "Change recorded.", "drafted": "Review drafted from the journal.", "redrafted": "Drafted anew.",
 	"saved": "Review saved.", "published": "Review published.", "followup": "Follow-up added.", "followup-done": "Follow-up done.",

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/evenkeel/evenkeel/act"
+	"github.com/evenkeel/evenkeel/act/account"
 	"github.com/evenkeel/evenkeel/act/authority"
 	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/respond"
@@ -17,6 +18,7 @@ type runbooksView struct {
 	Page
 	Runbooks []runbookLine
 	Service  string
+	Text     string // searched for, in the whole text
 	Services []*declare.Service
 	Any      bool // there are some, whatever the filter
 }
@@ -31,13 +33,16 @@ type runbookLine struct {
 
 func (s *site) runbooks(w http.ResponseWriter, r *http.Request, me act.Identity) error {
 	ws, now := s.Workspace(), s.Now()
-	v := runbooksView{Page: s.page(r, me, "Runbooks", "runbooks"), Service: r.URL.Query().Get("service"), Services: ws.Services, Any: len(ws.Runbooks) > 0}
+	v := runbooksView{Page: s.page(r, me, "Runbooks", "runbooks"), Service: r.URL.Query().Get("service"), Text: strings.TrimSpace(r.URL.Query().Get("q")), Services: ws.Services, Any: len(ws.Runbooks) > 0}
 	runs, err := s.Runs.List(r.Context(), act.RunFilter{Limit: 500})
 	if err != nil {
 		return err
 	}
 	for _, rb := range ws.Runbooks {
 		if v.Service != "" && !slices.Contains(rb.Services, declare.ServiceID(v.Service)) {
+			continue
+		}
+		if v.Text != "" && !mentions(rb, v.Text) {
 			continue
 		}
 		line := runbookLine{Runbook: rb, Risk: declare.RiskLow, Stale: !rb.VerifyBy.IsZero() && now.After(rb.VerifyBy)}
@@ -73,7 +78,9 @@ type runbookView struct {
 	Incidents []respond.Incident
 	Runs      []act.Run
 	Stale     bool
-	Asks      int // steps that wait for an approval when this person runs it
+	// Certificate is what this person has earned for it.
+	Certificate authority.Certificate
+	Asks        int // steps that wait for an approval when this person runs it
 }
 
 // stepView is a step as its runbook's page shows it.
@@ -129,6 +136,9 @@ func (s *site) showRunbook(w http.ResponseWriter, r *http.Request, me act.Identi
 			v.Asks++
 		}
 		v.Steps = append(v.Steps, sv)
+	}
+	if v.Certificate, err = s.Guide.Certificate(r.Context(), me.Person, rb, s.Now()); err != nil {
+		return err
 	}
 	v.After = markdown([]byte(epilogue(rb)))
 	for _, p := range rb.Params {
@@ -193,7 +203,12 @@ func (s *site) startRun(w http.ResponseWriter, r *http.Request, me act.Identity)
 	if rb == nil {
 		return act.ErrNotFound
 	}
-	start := act.StartRun{Runbook: rb.Name, Params: map[string]string{}}
+	if may, why := account.MayRun(me, rb.Name); !may {
+		return &act.DeniedError{Why: why}
+	}
+	start := act.StartRun{
+		Runbook: rb.Name, Params: map[string]string{}, Mode: act.RunMode(r.PostFormValue("mode")), BreakGlass: strings.TrimSpace(r.PostFormValue("break_glass")), Token: me.Token, Service: me.Service,
+	}
 	for _, p := range rb.Params {
 		value := strings.TrimSpace(r.PostFormValue("p." + p.Name))
 		if p.Type == declare.ParamBool && value == "" {
@@ -219,4 +234,15 @@ func (s *site) startRun(w http.ResponseWriter, r *http.Request, me act.Identity)
 		return err
 	}
 	return after(w, r, "/runs/"+run.ID, "started")
+}
+
+// mentions says whether every word stands in a runbook, whatever its case.
+func mentions(rb *declare.Runbook, text string) bool {
+	all := strings.ToLower(rb.Name + "\n" + rb.Title + "\n" + strings.Join(rb.Tags, "\n") + "\n" + string(rb.Source))
+	for _, w := range strings.Fields(strings.ToLower(text)) {
+		if !strings.Contains(all, w) {
+			return false
+		}
+	}
+	return true
 }

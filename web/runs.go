@@ -7,7 +7,10 @@ import (
 	"strings"
 
 	"github.com/evenkeel/evenkeel/act"
+	"github.com/evenkeel/evenkeel/act/authority"
+	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/journal"
+	"github.com/evenkeel/evenkeel/respond"
 )
 
 type runsView struct {
@@ -37,6 +40,10 @@ type runView struct {
 	Timeline []journal.Fact
 	Reason   string // as typed
 	Runbook  bool   // it is still in the workspace
+	// Command is who may approve by voice: whoever commands the run's incident.
+	Command declare.PersonID
+	// Takes says that this person may go on with it in their own name.
+	Takes bool
 }
 
 // runStepView is a step with the question that is open on it, if there is one.
@@ -79,6 +86,18 @@ func (s *site) showRun(w http.ResponseWriter, r *http.Request, me act.Identity, 
 			sv.May, sv.Why = may.OK(), may.Why
 		}
 		v.Steps = append(v.Steps, sv)
+	}
+	if run.Incident != 0 && !run.Status.Ended() {
+		if i, err := s.Incidents.Get(r.Context(), respond.Number(run.Incident)); err == nil && !i.Ended() {
+			if v.Command = i.Roles[respond.Commander]; v.Command == "" {
+				v.Command = i.Assignee
+			}
+		}
+	}
+	for _, st := range run.Steps {
+		if run.Status == act.RunWaiting && st.Status == act.StepWaiting && me.Person != run.Doer() {
+			v.Takes = s.Guide.MayRun(r.Context(), s.Now(), me.Person, &run, st.Index).Answer != authority.Deny
+		}
 	}
 	if v.Timeline, err = s.timeline(r.Context(), run.Ref()); err != nil {
 		return err

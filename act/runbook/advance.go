@@ -188,6 +188,9 @@ func (t *turn) end(now time.Time, s act.RunStatus, why string) error {
 	if err := t.earn(now); err != nil {
 		return err
 	}
+	if err := t.breaker(now); err != nil {
+		return err
+	}
 	kind := journal.Kind("run." + string(s))
 	return t.record(now, system, kind, fmt.Sprintf("run of %s %s: %s", t.run.Runbook, s, why))
 }
@@ -208,9 +211,13 @@ func (r *Runner) verify(ctx context.Context, run *act.Run) (more bool, err error
 		}
 		return true, nil
 	}
+	effect := r.effect(ctx, run, now)
 	next, err := r.change(ctx, run.ID, func(t *turn) error {
 		if t.run.Status != act.RunVerifying {
 			return nil
+		}
+		if t.run.Baseline = effect; effect != "" {
+			why += "; " + effect
 		}
 		if recovered {
 			return t.end(now, act.RunVerified, why)

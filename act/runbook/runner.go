@@ -47,6 +47,11 @@ type Options struct {
 	Component func(declare.ServiceID) string
 	// Budget says how an objective's budget stands, in words. Optional.
 	Budget func(ctx context.Context, o declare.ObjectiveName) string
+	// Burn is how fast an objective's budget burned. Optional: without it nobody knows
+	// what it would have done without a run.
+	Burn func(ctx context.Context, o declare.ObjectiveName, from, to time.Time) ([]Sample, error)
+	// Tripped is called when a breaker has been tripped. Optional.
+	Tripped func(ctx context.Context)
 	// TokenHolds says whether a token may still be used. Optional.
 	TokenHolds func(ctx context.Context, id string, now time.Time) (bool, error)
 	// KnownService says whether the catalogue has a service.

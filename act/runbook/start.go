@@ -29,6 +29,9 @@ func (r *Runner) startable(ctx context.Context, now time.Time, who declare.Perso
 			return &act.DeniedError{Why: fmt.Sprintf("%s is of level %s, which may not break the glass", who, p.Level.Name)}
 		}
 	}
+	if err := r.openBreaker(ctx, run); err != nil {
+		return err
+	}
 	if run.Token != "" {
 		if holds, err := r.tokenHolds(ctx, run.Token, now); err != nil || !holds {
 			if err == nil {

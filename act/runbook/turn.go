@@ -20,12 +20,15 @@ type turn struct {
 	tx   *state.Tx
 	run  *act.Run
 	book *declare.Runbook
+	// tripped says that a breaker has been tripped here: a person is called once it is
+	// committed.
+	tripped bool
 }
 
 // change runs fn on a run in one transaction and stores what it made of it.
 func (r *Runner) change(ctx context.Context, id string, fn func(t *turn) error) (act.Run, error) {
 	var run act.Run
-	ended := false
+	ended, tripped := false, false
 	err := r.o.DB.Update(ctx, func(tx *state.Tx) error {
 		var err error
 		if run, err = load(ctx, tx, id); err != nil {
@@ -36,7 +39,7 @@ func (r *Runner) change(ctx context.Context, id string, fn func(t *turn) error) 
 		if err := fn(t); err != nil {
 			return err
 		}
-		ended = run.Status.Ended() && !before.Ended()
+		ended, tripped = run.Status.Ended() && !before.Ended(), t.tripped
 		if ended {
 			if err := t.unlock(); err != nil {
 				return err
@@ -47,6 +50,9 @@ func (r *Runner) change(ctx context.Context, id string, fn func(t *turn) error) 
 	if err == nil && ended {
 		r.closeChange(ctx, &run)
 		r.kickWaiting(ctx)
+		if tripped && r.o.Tripped != nil {
+			r.o.Tripped(ctx)
+		}
 	}
 	return run, err
 }
