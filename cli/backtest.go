@@ -65,8 +65,8 @@ What it is judged on: the server's samples and incidents, or --data: a data fold
 (OpenMetrics or Prometheus text with times, promqltest's load, a promtool unit test).
 Alerts keep their states as Prometheus does, for and keep_firing_for among them.
 
-Exit code: 0 fine, 1 a rule cannot be evaluated or an incident would be lost that
-today's rules catch, 2 it could not be done.`,
+Exit code: 0 fine, 1 a rule cannot be evaluated, or an incident or a useful alert on
+record would be lost that today's rules catch, 2 it could not be done.`,
 		Example: `  evenkeel backtest --rules rules/checkout.yml
   evenkeel backtest --rules rules/checkout.yml --data http://prometheus:9090 --from -7d
   evenkeel backtest --diff origin/main -o markdown > backtest.md
@@ -534,6 +534,9 @@ func verdict(r *backtest.Result) error {
 	if lost := r.Lost(); len(lost) > 0 {
 		found = append(found, plural(len(lost), "incident")+" would be lost that today's rules catch")
 	}
+	if lost := r.LostAlerts(); len(lost) > 0 {
+		found = append(found, plural(len(lost), "useful alert")+" would not be told that today's rules tell")
+	}
 	if failed := r.Failed(); len(failed) > 0 {
 		found = append(found, fmt.Sprintf("%s could not be evaluated throughout: %s: %s", plural(len(failed), "alert"), failed[0].Title(), failed[0].Error))
 	}
@@ -580,6 +583,18 @@ func resultTables(w io.Writer, r *backtest.Result) {
 				today = c.Today.String()
 			}
 			t.row(fmt.Sprint(c.Number), clock(c.Detected), today, c.Outcome(), c.Title)
+		}
+		t.write(w)
+	}
+	if len(r.Labelled) > 0 {
+		fmt.Fprintln(w)
+		t = columns("ALERT ON RECORD", "OPENED", "OUTCOME", "TODAY", "CHANGED")
+		for _, j := range r.Labelled {
+			today := ""
+			if r.Today != nil {
+				today = j.Today.String()
+			}
+			t.row(j.Alert, clock(j.Opened), j.Word(), today, j.Verdict())
 		}
 		t.write(w)
 	}

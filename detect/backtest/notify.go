@@ -31,7 +31,7 @@ type Page struct {
 	Person   declare.PersonID  `json:"person,omitempty"` // who has the duty then
 	Local    string            `json:"local"`            // day and hour where the rota is kept
 	Night    bool              `json:"night"`            // 22:00 to 07:00 there
-	True     *bool             `json:"true"`             // an incident on record explains it; null when none is on record at all
+	True     *bool             `json:"true"`             // an outcome or an incident on record justifies it; null when none is on record at all
 
 	firings []*Firing
 }

@@ -47,13 +47,18 @@ func (r *Result) Lines() []Line {
 	}
 	if len(r.Incidents) > 0 || r.Changed.Summary.Precision != nil {
 		out = append(out,
-			one("pages that an incident explains", func(s *Summary) string {
+			one("pages that were worth it", func(s *Summary) string {
 				if s.Precision == nil {
 					return "–"
 				}
 				return fmt.Sprintf("%.0f%%", *s.Precision*100)
 			}),
 			one("incidents caught", func(s *Summary) string { return fmt.Sprintf("%d of %d", s.Caught, s.Caught+s.Missed) }))
+	}
+	if len(r.Labelled) > 0 {
+		out = append(out,
+			one("useful alerts told again", func(s *Summary) string { return fmt.Sprintf("%d of %d", s.Useful, s.Useful+s.UsefulLost) }),
+			one("useless alerts told again", func(s *Summary) string { return fmt.Sprintf("%d of %d", s.Useless, s.Useless+s.UselessQuiet) }))
 	}
 	return out
 }
@@ -165,15 +170,15 @@ func (p *Page) Who() string {
 	return string(p.Person)
 }
 
-// Reason says why it comes, and whether an incident on record explains it.
+// Reason says why it comes, and whether what is on record justifies it.
 func (p *Page) Reason() string {
 	switch {
 	case p.True == nil:
 		return p.Why
 	case *p.True:
-		return p.Why + ", explained"
+		return p.Why + ", worth it"
 	}
-	return p.Why + ", unexplained"
+	return p.Why + ", not worth it"
 }
 
 // Failed are the alerts of the changed rules that could not be evaluated throughout.
@@ -250,6 +255,16 @@ func (r *Result) Markdown() string {
 				today = c.Today.String()
 			}
 			fmt.Fprintf(&b, "| %d %s | %s | %s | %s |\n", c.Number, cell(c.Title), c.Detected.UTC().Format("2006-01-02 15:04"), today, c.Outcome())
+		}
+	}
+	if len(r.Labelled) > 0 {
+		b.WriteString("\n| alert on record | outcome | today | changed |\n| --- | --- | --- | --- |\n")
+		for _, j := range r.Labelled {
+			today := "–"
+			if r.Today != nil {
+				today = j.Today.String()
+			}
+			fmt.Fprintf(&b, "| %s, %s | %s | %s | %s |\n", cell(j.Alert), j.Opened.UTC().Format("2006-01-02 15:04"), cell(j.Word()), today, j.Verdict())
 		}
 	}
 	if list, more := r.Changed.Woken(markdownPages); len(list) > 0 {

@@ -28,6 +28,7 @@ type Options struct {
 	// Workspace has the routing, the rota and the owners; nil for nobody.
 	Workspace *declare.Workspace
 	Incidents []Incident
+	Labelled  []Labelled // alerts on record of which it is known what became of them
 	Data      string // what the history is, in words
 	Draw      bool   // keep what fired alerts look at, for charts
 	Reach     bool   // find what the alerts' comparisons reached
@@ -46,6 +47,7 @@ type Result struct {
 	Today       *Side      `json:"today"` // null where there is nothing beside
 	Rules       []Compared `json:"rules"` // each alert of either side
 	Incidents   []Caught   `json:"incidents"`
+	Labelled    []Judged   `json:"labelled"` // alerts on record with an outcome
 }
 
 // Side is what one set of rules would have done.
@@ -87,9 +89,13 @@ type Summary struct {
 	PagesAtNight  int      `json:"pages_at_night"`
 	Unreached     int      `json:"pages_to_nobody"` // nobody had the duty
 	People        []Duty   `json:"people"`
-	Precision     *float64 `json:"precision"` // pages that an incident explains; null without incidents or pages
+	Precision     *float64 `json:"precision"` // pages that an outcome or an incident on record justifies; null where none is known
 	Caught        int      `json:"incidents_caught"`
 	Missed        int      `json:"incidents_missed"`
+	Useful        int      `json:"useful_told"` // alerts labelled useful that would be told again
+	UsefulLost    int      `json:"useful_missed"`
+	Useless       int      `json:"useless_told"` // alerts labelled useless that would be told again
+	UselessQuiet  int      `json:"useless_avoided"`
 }
 
 // Duty is what one person would have got.
@@ -217,7 +223,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		s.finish(o)
 		return s, nil
 	}
-	out := &Result{From: o.From, To: o.To, StepSeconds: o.Step.Seconds(), Data: o.Data, Rules: []Compared{}, Incidents: []Caught{}}
+	out := &Result{From: o.From, To: o.To, StepSeconds: o.Step.Seconds(), Data: o.Data, Rules: []Compared{}, Incidents: []Caught{}, Labelled: []Judged{}}
 	s, err := side(changed)
 	if err != nil {
 		return nil, err
@@ -294,11 +300,8 @@ func (s *Side) finish(o Options) {
 		if p.At.Before(o.From) {
 			continue
 		}
-		if p.Severity == detect.Page && len(o.Incidents) > 0 {
-			t := slices.ContainsFunc(p.firings, func(f *Firing) bool {
-				return slices.ContainsFunc(o.Incidents, func(i Incident) bool { return !i.False && i.explains(f, o.To) })
-			})
-			p.True = &t
+		if p.Severity == detect.Page {
+			p.True = o.judge(&p)
 		}
 		for _, f := range p.firings {
 			if p.Severity == detect.Page {
@@ -417,6 +420,7 @@ func (r *Result) compare(o Options) {
 		}
 		r.Incidents = append(r.Incidents, c)
 	}
+	r.label(o)
 }
 
 func (s *Summary) caught(l *Lead) {

@@ -313,3 +313,49 @@ func TestWhatCannotBeEvaluated(t *testing.T) {
 		}
 	}
 }
+
+// TestOutcomesOnRecord: what became of an alert weighs more than an incident beside it.
+func TestOutcomesOnRecord(t *testing.T) {
+	h := over(t, 600, map[string][][2]int{"bad": {{100, 130}, {400, 404}, {500, 504}}})
+	at := func(m int) time.Time { return start.Add(time.Duration(m) * time.Minute) }
+	labels := map[string]string{"alertname": "Bad", "service": "checkout"}
+	labelled := []backtest.Labelled{
+		{Finding: 1, Alert: "Bad", Service: "checkout", Labels: labels, Opened: at(101), Resolved: at(131), Outcome: "action", Useful: true},
+		{Finding: 2, Alert: "Bad", Service: "checkout", Labels: labels, Opened: at(401), Resolved: at(405), Outcome: "no_action", Inferred: true},
+		{Finding: 3, Alert: "Other", Service: "checkout", Labels: map[string]string{"alertname": "Other", "service": "checkout"}, Opened: at(501), Resolved: at(502), Outcome: "false"},
+		{Finding: 4, Alert: "Bad", Service: "checkout", Labels: labels, Opened: at(-10), Resolved: at(-5), Outcome: "action", Useful: true},
+	}
+	run := func(changed string) *backtest.Result {
+		t.Helper()
+		r, err := backtest.Run(t.Context(), backtest.Options{
+			History: h, Oldest: h.Oldest, From: start, To: at(600), Step: time.Minute, Workspace: loadShop(t), Labelled: labelled,
+			Incidents: []backtest.Incident{{Number: 1, Services: []declare.ServiceID{"checkout"}, Detected: at(400), Resolved: at(510)}},
+			Today:     rulesOf(t, group(alert("Bad", "bad == 1", "page", ""))), Changed: rulesOf(t, group(changed)),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	r := run(alert("Bad", "bad == 1", "page", ", for: 10m"))
+	today, changed := r.Today.Summary, r.Changed.Summary
+	// Of today's pages the first was acted on, the second was nothing although there was an
+	// incident, and of the third nothing is known but the incident.
+	if today.Precision == nil || *today.Precision != 2.0/3 || *changed.Precision != 1 {
+		t.Errorf("precision %v and %v:\n%s", today.Precision, changed.Precision, r.Markdown())
+	}
+	if today.Useful != 1 || today.Useless != 1 || today.UselessQuiet != 1 || changed.Useful != 1 || changed.Useless != 0 || changed.UselessQuiet != 2 || changed.UsefulLost != 0 {
+		t.Errorf("today %+v\nchanged %+v", today, changed)
+	}
+	if len(r.Labelled) != 3 || r.Labelled[0].Verdict() != "9m00s later, by Bad" || r.Labelled[1].Verdict() != "quiet" || r.Labelled[1].Word() != "no_action (inferred)" || len(r.LostAlerts()) != 0 {
+		t.Errorf("%+v", r.Labelled)
+	}
+	if r = run(alert("Bad", "bad == 7", "page", "")); len(r.LostAlerts()) != 1 || r.LostAlerts()[0].Verdict() != "lost" {
+		t.Errorf("lost: %+v", r.LostAlerts())
+	}
+	for _, want := range []string{"| useful alerts told again | 1 of 1 | 0 of 1 |", "| Bad, 2026-03-02 05:41 | action |", "| lost |"} {
+		if text := r.Markdown(); !strings.Contains(text, want) {
+			t.Errorf("the Markdown does not say %q:\n%s", want, text)
+		}
+	}
+}
