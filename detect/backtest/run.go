@@ -29,9 +29,9 @@ type Options struct {
 	Workspace *declare.Workspace
 	Incidents []Incident
 	Labelled  []Labelled // alerts on record of which it is known what became of them
-	Data      string // what the history is, in words
-	Draw      bool   // keep what fired alerts look at, for charts
-	Reach     bool   // find what the alerts' comparisons reached
+	Data      string     // what the history is, in words
+	Draw      bool       // keep what fired alerts look at, for charts
+	Reach     bool       // find what the alerts' comparisons reached
 	// Progress is told how many rules are done; may be nil.
 	Progress func(done, total int)
 }
