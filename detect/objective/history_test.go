@@ -41,6 +41,7 @@ func newHistory(t testing.TB) *history {
 	o.RetentionDuration = 0
 	o.MinBlockDuration = (10_000 * time.Hour).Milliseconds() // all in the head: nothing is compacted under the test
 	o.MaxBlockDuration = o.MinBlockDuration
+	o.WALSegmentSize, o.StripeSize = -1, 64 // a few series that nobody reads again: a test opens hundreds of these
 	db, err := tsdb.Open(t.TempDir(), slog.New(slog.DiscardHandler), nil, o, nil)
 	if err != nil {
 		t.Fatal(err)
