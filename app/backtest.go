@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"time"
 
@@ -54,7 +55,34 @@ func (a *App) replay(ctx context.Context, o backtest.Options) (*backtest.Result,
 			})
 		}
 		if len(list) < 100 {
-			return backtest.Run(ctx, o)
+			break
 		}
 	}
+	episodes, err := a.outcomes.Episodes(ctx, o.From, o.To)
+	if err != nil {
+		return nil, fmt.Errorf("cannot list outcomes: %w", err)
+	}
+	o.Labelled = labelled(episodes)
+	return backtest.Run(ctx, o)
+}
+
+// labelled are the alerts of which it is known what became of them. A duplicate says
+// nothing of its rule: another one had said it already.
+func labelled(episodes []respond.Episode) []backtest.Labelled {
+	var out []backtest.Labelled
+	for _, e := range episodes {
+		if e.Outcome == "" || e.Outcome == respond.Duplicate {
+			continue
+		}
+		labels := maps.Clone(e.Labels)
+		if labels == nil {
+			labels = map[string]string{}
+		}
+		labels["alertname"] = e.Name
+		out = append(out, backtest.Labelled{
+			Finding: e.Finding, Alert: e.Name, Service: e.Service, Labels: labels, Opened: e.Opened, Resolved: e.Resolved,
+			Outcome: e.Outcome.Words(), Inferred: e.Inferred, Useful: e.Outcome == respond.ActionTaken,
+		})
+	}
+	return out
 }

@@ -145,15 +145,12 @@ func blame(i respond.Incident, own []declare.ServiceID, needs map[declare.Servic
 		end = to
 	}
 	mine := slices.ContainsFunc(own, func(s declare.ServiceID) bool { return slices.Contains(i.Services, s) })
-	origin := i.Service
-	var suspect *respond.Suspect
-	if len(i.Suspects) > 0 && i.Suspects[0].Score >= blamed {
-		suspect = &i.Suspects[0]
-		if suspect.Service != "" {
-			origin = suspect.Service
-		}
+	origin, suspect := i.Service, culprit(i.Suspects)
+	if suspect != nil && suspect.Service != "" {
+		origin = suspect.Service
 	}
-	if !begin.Before(end) || end.Before(from) || !mine && !needs[origin] {
+	// What was merged counts as the incident that it went to.
+	if i.Status == respond.Merged || !begin.Before(end) || end.Before(from) || !mine && !needs[origin] {
 		return nil
 	}
 	var out []budget.Cause
@@ -170,6 +167,23 @@ func blame(i respond.Incident, own []declare.ServiceID, needs map[declare.Servic
 		add(budget.ByDependency, "service/"+string(origin), string(origin))
 	}
 	return out
+}
+
+// culprit is the suspect that is taken for the cause: one that somebody has confirmed, or
+// else the first that nobody has rejected, when its score is high enough.
+func culprit(suspects []respond.Suspect) *respond.Suspect {
+	var first *respond.Suspect
+	for i := range suspects {
+		s := &suspects[i]
+		switch {
+		case s.Decision != nil && s.Decision.Verdict == respond.Confirmed:
+			return s
+		case s.Decision != nil && s.Decision.Verdict == respond.Rejected:
+		case first == nil && s.Score >= blamed:
+			first = s
+		}
+	}
+	return first
 }
 
 // changesFor are the changes of an objective's service and of what it depends on. A run
