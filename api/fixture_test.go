@@ -24,6 +24,7 @@ import (
 	"github.com/evenkeel/evenkeel/act/account"
 	"github.com/evenkeel/evenkeel/act/change"
 	"github.com/evenkeel/evenkeel/act/gate"
+	requestdesk "github.com/evenkeel/evenkeel/act/request"
 	runner "github.com/evenkeel/evenkeel/act/runbook"
 	"github.com/evenkeel/evenkeel/act/verify"
 	"github.com/evenkeel/evenkeel/declare"
@@ -32,6 +33,7 @@ import (
 	"github.com/evenkeel/evenkeel/detect/budget"
 	"github.com/evenkeel/evenkeel/detect/evaluate"
 	findingbook "github.com/evenkeel/evenkeel/detect/finding"
+	"github.com/evenkeel/evenkeel/learn/delivery"
 	reviewbook "github.com/evenkeel/evenkeel/learn/review"
 	"github.com/evenkeel/evenkeel/learn/tune"
 	"github.com/evenkeel/evenkeel/observe"
@@ -96,6 +98,14 @@ spec:
         bad: {metricSource: {type: Prometheus, spec: {query: 'http_requests_total{code="500"}'}}}
         total: {metricSource: {type: Prometheus, spec: {query: 'http_requests_total'}}}
   objectives: [{target: 0.99}]
+-- requests/restart.yml --
+title: Restart checkout
+owner: shop
+form: [{name: greeting, type: enum, values: [hello, good-day], default: hello}]
+guardrails: [{expect: "form.greeting != 'good-day' || person.level != 'trainee'", message: a greeting for everybody}]
+approval: {level: senior}
+runbook: restart
+within: 1h
 -- runbooks/restart.md --
 ---
 title: Restart checkout
@@ -203,6 +213,11 @@ func newWorld(t *testing.T) *world {
 		Traces:   trace.New(rowsOf(t, "traces"), nil), Logs: rowsOf(t, "logs"),
 		Calls: func(context.Context, time.Time, time.Time) ([]observe.Call, error) {
 			return []observe.Call{{Client: "checkout", Server: "payments", Calls: 3}}, nil
+		},
+		Requests: requestdesk.New(requestdesk.Options{DB: w.db, Workspace: func() *declare.Workspace { return ws }, Runs: w.runs, Changes: changes, Logger: log, Check: func(string) error { return nil }}),
+		Delivery: func(ctx context.Context, _ []declare.ServiceID, from, to time.Time) (delivery.Report, error) {
+			found, err := changes.List(ctx, act.ChangeFilter{})
+			return delivery.Make(delivery.Input{Changes: found, Production: change.Production, Repository: func(string) declare.ServiceID { return "" }}, from, to), err
 		},
 		Gates: gate.NewBook(w.db).List, Verification: verify.NewBook(w.db).Get,
 		Gate: func(ctx context.Context, now time.Time, who act.Identity, q gate.Question) (gate.Decision, error) {

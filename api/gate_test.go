@@ -1,6 +1,7 @@
 package api
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/evenkeel/evenkeel/act"
@@ -13,6 +14,13 @@ func (w *world) tryGate() {
 	w.Helper()
 	do[any](w, alice, "POST", "/gate", GateQuestion{Service: "checkout", Change: NewChange{To: "1.5.0"}}, 200)
 	do[any](w, alice, "GET", "/gate", nil, 200)
+	do[any](w, alice, "GET", "/delivery", nil, 200)
+	q := do[RequestDetail](w, alice, "POST", "/requests", NewRequest{Item: "restart"}, 201)
+	do[any](w, bob, "POST", fmt.Sprintf("/requests/%d/ask", q.ID), Words{"why?"}, 200)
+	do[any](w, alice, "POST", fmt.Sprintf("/requests/%d/answer", q.ID), Words{"it hangs"}, 200)
+	for _, path := range []string{"/request-items", "/requests", fmt.Sprintf("/requests/%d", q.ID), "/request-measures"} {
+		do[any](w, alice, "GET", path, nil, 200)
+	}
 	c := act.Change{ID: "c-1", Kind: act.Deploy, Service: "checkout"}
 	_, err := verify.NewBook(w.db).Record(w.Context(), w.now, c, verify.Judge([]verify.Signal{{Name: "x", Objective: true, Before: []float64{1}, After: []float64{2}}}))
 	must(w, err)

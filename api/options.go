@@ -20,6 +20,7 @@ import (
 	"github.com/evenkeel/evenkeel/detect/evaluate"
 	"github.com/evenkeel/evenkeel/journal"
 	"github.com/evenkeel/evenkeel/learn"
+	"github.com/evenkeel/evenkeel/learn/delivery"
 	"github.com/evenkeel/evenkeel/observe"
 	"github.com/evenkeel/evenkeel/observe/logs"
 	"github.com/evenkeel/evenkeel/observe/trace"
@@ -69,6 +70,10 @@ type Options struct {
 	TakeChanges func(ctx context.Context, now time.Time, actor journal.Actor, d act.Delivery) ([]act.Change, error)
 	// Budget says how the budget of an objective stands. Optional: without it nobody knows.
 	Budget func(ctx context.Context, o *declare.Objective, now time.Time) (*budget.Report, error)
+	// Requests is the desk of requests. Optional.
+	Requests Requests
+	// Delivery measures how changes of some services, nil for all, reached users. Optional.
+	Delivery func(ctx context.Context, services []declare.ServiceID, from, to time.Time) (delivery.Report, error)
 	// Gate answers whether a change may go now, and puts the answer on record; Gates are
 	// the answers so far. Optional, both: without them there is no gate.
 	Gate  func(ctx context.Context, now time.Time, who act.Identity, q gate.Question) (gate.Decision, error)

@@ -96,7 +96,7 @@ func structOf[T any]() reflect.Type {
 var pathParam = regexp.MustCompile(`\{(\w+)\}`)
 
 // numbered are the path parameters that are numbers; the others are names.
-var numbered = map[string]bool{"incident": true, "finding": true, "fact": true, "step": true, "follow_up": true, "override": true, "task": true, "subscriber": true, "duty": true, "loan": true}
+var numbered = map[string]bool{"incident": true, "finding": true, "fact": true, "step": true, "follow_up": true, "request": true, "override": true, "task": true, "subscriber": true, "duty": true, "loan": true}
 
 // number reads a path parameter that is a number.
 func (c *call) number(name string) (int64, error) {

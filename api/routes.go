@@ -18,7 +18,7 @@ const (
 
 // routes is the table that both the handlers and the OpenAPI document come from.
 func (s *server) routes() []route {
-	return slices.Concat(s.reachRoutes(), s.authorityRoutes(), s.onCallRoutes(), s.deskRoutes(), s.outcomeRoutes(), s.statusPageRoutes(), s.traceRoutes(), []route{
+	return slices.Concat(s.requestRoutes(), s.reachRoutes(), s.authorityRoutes(), s.onCallRoutes(), s.deskRoutes(), s.outcomeRoutes(), s.statusPageRoutes(), s.traceRoutes(), []route{
 		get("/whoami", "Who is asking, and what they may do.", s.whoami),
 		get("/status", "The server at a glance: what needs somebody, how long it runs, what it keeps.", s.status),
 		get("/workspace", "What is declared, and what is wrong with it.", s.workspace),
@@ -62,6 +62,8 @@ func (s *server) routes() []route {
 		get("/changes/{change}/verification", "What was measured before and after a change, and what that means.", s.verification),
 		withFiles(send(post, "/gate", "May this change go now? The answer is put on record.", ok, s.askGate)),
 		get("/gate", "What the gate answered, newest first.", s.gateAnswers),
+
+		get("/delivery", "How changes reached users: the five measures, with the records behind each.", s.delivery),
 
 		get("/runbooks", "All runbooks.", s.runbooks),
 		get("/runbooks/{runbook}", "One runbook with its steps.", s.runbook),

@@ -96,12 +96,7 @@ func runbook(rb *declare.Runbook, now time.Time) Runbook {
 	out := Runbook{
 		Name: rb.Name, Title: rb.Title, Summary: rb.Summary, Services: filled(rb.Services), Steps: len(rb.Steps),
 		Risk: declare.RiskNone, VerifyBy: rb.VerifyBy, Stale: !rb.VerifyBy.IsZero() && now.After(rb.VerifyBy), Declared: rb.Pos,
-		Params: each(rb.Params, func(p declare.Param) RunbookParam {
-			return RunbookParam{
-				Name: p.Name, Type: p.Type, Description: p.Description, Required: p.Required, Default: p.Default,
-				Pattern: p.Pattern, Values: p.Values, Min: p.Min, Max: p.Max,
-			}
-		}),
+		Params: each(rb.Params, runbookParam),
 	}
 	for _, st := range rb.Steps {
 		if st.Risk.Rank() > out.Risk.Rank() {
@@ -117,4 +112,12 @@ func duration(d time.Duration) string {
 		return ""
 	}
 	return model.Duration(d).String()
+}
+
+// runbookParam is an input as the document has it.
+func runbookParam(p declare.Param) RunbookParam {
+	return RunbookParam{
+		Name: p.Name, Type: p.Type, Description: p.Description, Required: p.Required, Default: p.Default,
+		Pattern: p.Pattern, Values: p.Values, Min: p.Min, Max: p.Max,
+	}
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/evenkeel/evenkeel/act/account"
 	"github.com/evenkeel/evenkeel/act/change"
 	"github.com/evenkeel/evenkeel/act/gate"
+	"github.com/evenkeel/evenkeel/act/request"
 	"github.com/evenkeel/evenkeel/act/runbook"
 	"github.com/evenkeel/evenkeel/act/verify"
 	"github.com/evenkeel/evenkeel/declare"
@@ -92,6 +93,7 @@ type App struct {
 	runs      *runbook.Runner
 	reviews   *review.Book
 	gates     *gate.Book
+	requests  *request.Desk
 	verified  *verify.Book
 	outcomes  *outcome.Book
 	tuning    *tune.Review
@@ -228,6 +230,7 @@ func (a *App) connect(ctx context.Context) (err error) {
 	a.part("detect: budgets", a.keepBudgets)
 	a.connectGate()
 	a.keepOutcomes()
+	a.connectRequests()
 	a.part("respond: alerts", a.alerts.Run)
 	a.part("respond: suspects", a.keepSuspecting)
 	a.part("detect: rules", a.rules.Run)

@@ -28,6 +28,8 @@ type Workspace struct {
 	Runbooks   []*Runbook
 	Schedules  []*Schedule
 	Gate       GatePolicy
+	Requests   []*RequestItem
+	Blueprints []*Blueprint
 	// Escalations say whom an incident reaches, step by step.
 	Escalations []*Escalation
 	Problems    Problems // warnings only

@@ -121,7 +121,7 @@ func (e *estate) options() Options {
 		QueryRange: func(_ context.Context, expr string, from, to time.Time, step time.Duration) ([]Series, error) {
 			return e.query(expr, from, to, step)
 		},
-		Replay: e.replay, Gate: e.gate, Gates: gate.NewBook(e.db).List, Verification: verify.NewBook(e.db).Get,
+		Replay: e.replay, Requests: e.requestDesk(), Delivery: e.delivery, Gate: e.gate, Gates: gate.NewBook(e.db).List, Verification: verify.NewBook(e.db).Get,
 		Logs: e.lines, Traces: e.spans, Exemplars: e.exemplars,
 		Rules: func(context.Context) []rule.Rule { return e.rules },
 		Guide: guideBook{e}, Loans: account.New(e.db),

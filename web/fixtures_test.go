@@ -116,6 +116,7 @@ func busy(t testing.TB) *estate {
 	}
 	e.people()
 	e.asked()
+	e.asking()
 	return e
 }
 

@@ -260,6 +260,8 @@ func refLink(r journal.Ref) Link {
 		l.URL = "/findings/" + esc
 	case "service":
 		l = Link{id, "/services/" + esc}
+	case "request":
+		l.URL = "/requests/" + esc
 	case "run":
 		l.URL = "/runs/" + esc
 	case "change":

@@ -18,6 +18,7 @@ import (
 	"github.com/evenkeel/evenkeel/detect/rule"
 	"github.com/evenkeel/evenkeel/journal"
 	"github.com/evenkeel/evenkeel/learn"
+	"github.com/evenkeel/evenkeel/learn/delivery"
 	"github.com/evenkeel/evenkeel/observe/logs"
 	"github.com/evenkeel/evenkeel/observe/trace"
 	"github.com/evenkeel/evenkeel/respond"
@@ -82,6 +83,10 @@ type Options struct {
 
 	// Budget says how the budget of an objective stands. Optional: without it nobody knows.
 	Budget func(ctx context.Context, o *declare.Objective, now time.Time) (*budget.Report, error)
+	// Requests is the desk of requests. Optional.
+	Requests Requests
+	// Delivery measures how changes of some services, nil for all, reached users. Optional.
+	Delivery func(ctx context.Context, services []declare.ServiceID, from, to time.Time) (delivery.Report, error)
 	// Gate answers whether a change may go now; Gates are the answers so far; Verification
 	// is what was measured around a change. Optional.
 	Gate         func(ctx context.Context, now time.Time, who act.Identity, q gate.Question) (gate.Decision, error)

@@ -185,11 +185,13 @@ func navigation(incidents, waiting, refused int, admin bool) []navGroup {
 			{Label: "Runbooks", URL: "/runbooks", Section: "runbooks", Key: "b"},
 			{Label: "Runs", URL: "/runs", Section: "runs", Key: "r", Count: waiting},
 			{Label: "Changes", URL: "/changes", Section: "changes", Key: "c"},
+			{Label: "Requests", URL: "/requests", Section: "requests", Key: "q"},
 			{Label: "Gate", URL: "/gate", Section: "gate", Key: "y"},
 		}},
 		{"Learn", []navLink{
 			{Label: "Reviews", URL: "/reviews", Section: "reviews", Key: "v"},
 			{Label: "Alert review", URL: "/alerts/review", Section: "alert-review", Key: "a"},
+			{Label: "Delivery", URL: "/delivery", Section: "delivery", Key: "d"},
 			{Label: "Journal", URL: "/journal", Section: "journal", Key: "j"},
 		}},
 	}

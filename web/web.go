@@ -151,6 +151,14 @@ func (s *site) routes() map[string]handler {
 		"POST /changes":     s.recordChange,
 		"GET /changes/{id}": s.change,
 
+		"GET /requests":             s.requests,
+		"GET /requests/new/{item}":  s.requestForm,
+		"POST /requests/new/{item}": s.submitRequest,
+		"GET /requests/{n}":         s.requestPage,
+		"POST /requests/{n}":        s.doRequest,
+
+		"GET /delivery": s.delivery,
+
 		"GET /gate":  s.gate,
 		"POST /gate": s.askGate,
 

@@ -72,6 +72,7 @@ func (c *checker) check(references []yamldoc.Reference, tests []yamldoc.Node) {
 		"system":    namesOf("a system", w.Systems, func(s *declare.System) string { return s.Name }),
 		"runbook":   namesOf("a runbook", w.Runbooks, func(r *declare.Runbook) string { return r.Name }),
 		"schedule":  namesOf("a schedule", w.Schedules, func(s *declare.Schedule) string { return s.Name }),
+		"blueprint": namesOf("a blueprint", w.Blueprints, func(b *declare.Blueprint) string { return b.Name }),
 		"objective": namesOf("an objective", w.Objectives, func(o *declare.Objective) string { return string(o.Name) }),
 		"level":     namesOf("a level", w.Settings.Levels, func(l declare.Level) string { return string(l.Name) }),
 	}
@@ -96,7 +97,7 @@ func (c *checker) check(references []yamldoc.Reference, tests []yamldoc.Node) {
 // home is where each kind of name is declared.
 var home = map[string]string{
 	"service": "catalog", "team": "catalog", "person": "catalog", "system": "catalog", "resource": "catalog",
-	"runbook": "runbooks", "objective": "objectives", "level": "evenkeel.yml", "schedule": "oncall",
+	"runbook": "runbooks", "blueprint": "blueprints", "objective": "objectives", "level": "evenkeel.yml", "schedule": "oncall",
 }
 
 // oneEscalation finds a second policy for a team: which one would count?

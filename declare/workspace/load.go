@@ -10,10 +10,12 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/declare"
+	"github.com/evenkeel/evenkeel/declare/blueprint"
 	"github.com/evenkeel/evenkeel/declare/catalog"
 	"github.com/evenkeel/evenkeel/declare/gatefile"
 	"github.com/evenkeel/evenkeel/declare/oncall"
 	"github.com/evenkeel/evenkeel/declare/openslo"
+	"github.com/evenkeel/evenkeel/declare/request"
 	"github.com/evenkeel/evenkeel/declare/routing"
 	"github.com/evenkeel/evenkeel/declare/rulefile"
 	"github.com/evenkeel/evenkeel/declare/runbook"
@@ -36,7 +38,7 @@ func Load(dir string, now time.Time) (*declare.Workspace, declare.Problems, erro
 		return nil, nil, err
 	}
 	w := &declare.Workspace{Dir: dir, Revision: revision, LoadedAt: now, Settings: settings.Default(), Gate: gatefile.Default()}
-	p := parts{w: w, problems: &problems, calendars: map[string][]byte{}}
+	p := parts{w: w, problems: &problems, calendars: map[string][]byte{}, blueprints: map[string]map[string][]byte{}}
 	w.RoutingYML = []byte(routing.Default)
 	w.Routing = routing.Read(dir, "routing.yml", w.RoutingYML, &problems)
 	for _, f := range files {
@@ -79,8 +81,9 @@ type parts struct {
 	slos       openslo.Folder
 	references []yamldoc.Reference
 	tests      []yamldoc.Node
-	places     []oncall.Calendar // that calendars fill
-	calendars  map[string][]byte // by name of the file
+	blueprints map[string]map[string][]byte // by folder, then by file
+	places     []oncall.Calendar            // that calendars fill
+	calendars  map[string][]byte            // by name of the file
 }
 
 // read takes in one file, by its place in the folder.
@@ -117,6 +120,18 @@ func (p *parts) read(f file) {
 			gate, references := gatefile.Read(f.name, f.data, p.problems)
 			w.Gate, p.references = gate, append(p.references, references...)
 		}
+	case "requests":
+		if item, references := request.Read(f.name, f.data, p.problems); item != nil {
+			w.Requests, p.references = append(w.Requests, item), append(p.references, references...)
+		}
+	case "blueprints":
+		folder, file := path.Split(f.name)
+		if folder = strings.TrimSuffix(folder, "/"); strings.Count(folder, "/") == 1 {
+			if p.blueprints[folder] == nil {
+				p.blueprints[folder] = map[string][]byte{}
+			}
+			p.blueprints[folder][file] = f.data
+		}
 	case "runbooks":
 		if rb, references := runbook.ReadLinked(f.name, f.data, p.problems); rb != nil {
 			w.Runbooks, p.references = append(w.Runbooks, rb), append(p.references, references...)
@@ -130,6 +145,13 @@ func (p *parts) join() {
 	w := p.w
 	w.Services, w.Resources, w.Systems, w.Teams, w.People = p.cat.Services, p.cat.Resources, p.cat.Systems, p.cat.Teams, p.cat.People
 	w.Objectives = p.slos.Objectives()
+	for folder, files := range p.blueprints {
+		if b := blueprint.Read(folder, files, p.problems); b != nil {
+			w.Blueprints = append(w.Blueprints, b)
+		}
+	}
+	by(w.Requests, func(r *declare.RequestItem) string { return r.Name })
+	by(w.Blueprints, func(b *declare.Blueprint) string { return b.Name })
 	p.references = slices.Concat(p.cat.References, p.slos.References, p.references)
 	for _, p := range w.People {
 		for _, t := range p.Teams {

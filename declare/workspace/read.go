@@ -27,8 +27,8 @@ const (
 
 // Folders and files of a workspace.
 var (
-	read    = []string{"catalog", "objectives", "rules", "oncall", "runbooks", "policies"}
-	later   = []string{"blueprints", "roles", "dashboards"} // accepted, and not read yet
+	read    = []string{"catalog", "objectives", "rules", "oncall", "runbooks", "policies", "requests", "blueprints"}
+	later   = []string{"roles", "dashboards"} // accepted, and not read yet
 	singles = []string{"evenkeel.yml", "routing.yml", "scrape.yml"}
 )
 
@@ -165,6 +165,9 @@ func (r *reader) wanted(name, real string) {
 
 func wanted(name string) bool {
 	top, _, _ := strings.Cut(name, "/")
+	if top == "blueprints" {
+		return true // templates have any name
+	}
 	ext := path.Ext(name)
 	if top == "runbooks" {
 		return ext == ".md"
