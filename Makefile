@@ -48,6 +48,7 @@ corpora:
 
 soak: test-tools
 	$(GO) test -race -run 'Killed|RealClients' -count=10 -timeout 60m ./cli ./observe/...
+	EVENKEEL_STORM=100000 $(GO) test -run StormKilled -v -timeout 30m ./cli
 
 screenshots: build
 	$(GO) test -tags screenshots -run Screenshots -timeout 10m -v ./cli/...

@@ -77,6 +77,7 @@ type Pipeline struct {
 	external    *external
 	failures    failures
 	inhibitions inhibitions
+	storms      storms
 
 	saving     sync.Mutex // one snapshot at a time
 	ending     sync.Mutex // one silence ends at a time
@@ -113,7 +114,7 @@ func New(o Options) (*Pipeline, error) {
 	p.builder = notify.NewPipelineBuilder(o.Registerer, flags, eventrecorder.Recorder{})
 	p.metrics = dispatch.NewDispatcherMetrics(false, o.Registerer, flags)
 	p.sent = promauto.With(o.Registerer).NewCounterVec(prometheus.CounterOpts{
-		Name: "evenkeel_notifications_total", Help: "Notifications, by integration and status (sent, failed).",
+		Name: "evenkeel_notifications_total", Help: "Notifications, by integration and status (sent, failed, held).",
 	}, []string{"integration", "status"})
 	p.external = &external{Alerts: p.alerts, p: p, ends: map[model.Fingerprint]*amalert.Alert{}}
 	p.api, err = apiv2.NewAPI(p.external, p.alertGroups, p.groups.Muted, p.silences, nil, o.Logger, o.Registerer)

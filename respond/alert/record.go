@@ -61,6 +61,10 @@ type recorder struct {
 
 // Notify implements notify.Notifier.
 func (r *recorder) Notify(ctx context.Context, alerts ...*amalert.Alert) (retry bool, err error) {
+	if to := r.receiver + "\xff" + r.inner.String(); r.p.storms.hold(ctx, time.Now(), to, alerts) {
+		r.p.sent.WithLabelValues(r.inner.Name(), "held").Inc()
+		return false, nil
+	}
 	retry, err = r.inner.Notify(ctx, alerts...)
 	group, _ := notify.GroupKey(ctx)
 	key := r.receiver + "\xff" + r.inner.String() + "\xff" + group
