@@ -19,6 +19,7 @@ import (
 	"github.com/evenkeel/evenkeel/observe/logs"
 	"github.com/evenkeel/evenkeel/observe/otlp"
 	"github.com/evenkeel/evenkeel/observe/trace"
+	"github.com/evenkeel/evenkeel/observe/zipkin"
 	"github.com/evenkeel/evenkeel/web"
 )
 
@@ -46,6 +47,7 @@ func (a *App) otlpTraces() *otlp.TraceReceiver { return otlp.NewTraces(a.traces,
 // traceRoutes are spans in and Jaeger's API out.
 func (a *App) traceRoutes(mux *http.ServeMux, open func(http.Handler) http.Handler) {
 	mux.Handle("POST /v1/traces", open(a.otlpTraces()))
+	mux.Handle("POST /api/v2/spans", open(zipkin.Handler(a.traces, a.bodyBytes)))
 	mux.Handle("/jaeger/api/", open(jaeger.New(jaeger.Options{Store: a.traces, Calls: a.calls})))
 }
 
