@@ -26,7 +26,7 @@ var tour = []string{
 	"observe",
 	"observe/logs observe/metrics",
 	"observe/contrast observe/trace",
-	"observe/doctor observe/host observe/journald observe/jsonline observe/loki observe/otlp observe/pattern observe/remotewrite observe/scrape observe/syslog observe/tail observe/usage",
+	"observe/doctor observe/host observe/journald observe/jsonline observe/loki observe/otlp observe/pattern observe/reduce observe/remotewrite observe/scrape observe/syslog observe/tail observe/usage",
 	"detect",
 	"detect/window",
 	"detect/evaluate",

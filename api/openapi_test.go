@@ -195,6 +195,7 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 		"/reviews", "/changes", "/changes/c-1", "/runbooks", "/runbooks/restart", "/runs", "/journal", "/journal/2/causes", "/oncall", "/oncall/shifts", "/oncall/overrides", "/oncall/calendars/schedule/shop", "/oncall/load", "/silences", "/tokens",
 		"/incidents/1/escalation", "/incidents/1/handups", "/incidents/1/deliveries", "/deliveries", "/contacts", "/quiet-hours",
 		"/duties", "/loans", "/upkeep", "/approvals?days=7", "/patterns?limit=1", "/patterns/" + patternsUntil(w.now).List("", w.now.Add(-time.Hour), w.now)[0].ID, "/pattern-shifts?service=checkout&quiet=30m",
+		"/telemetry",
 	} {
 		do[any](w, alice, "GET", path, nil, 200)
 	}

@@ -86,6 +86,7 @@ func (s *server) routes() []route {
 
 		get("/patterns", "Patterns of log lines with how often they came, most frequent first.", s.patterns),
 		get("/patterns/{pattern}", "One pattern with examples and its counts over time.", s.pattern),
+		get("/telemetry", "Who sends how much telemetry, its cardinality, and what nobody has asked for.", s.telemetry),
 		get("/pattern-shifts", "Patterns that are new, surging or gone in a window, against the time before it.", s.patternShifts),
 
 		get("/silences", "Silences.", s.silences),

@@ -37,8 +37,10 @@ import (
 	"github.com/evenkeel/evenkeel/observe/metrics"
 	"github.com/evenkeel/evenkeel/observe/otlp"
 	"github.com/evenkeel/evenkeel/observe/pattern"
+	"github.com/evenkeel/evenkeel/observe/reduce"
 	"github.com/evenkeel/evenkeel/observe/scrape"
 	"github.com/evenkeel/evenkeel/observe/trace"
+	"github.com/evenkeel/evenkeel/observe/usage"
 	"github.com/evenkeel/evenkeel/respond/alert"
 	"github.com/evenkeel/evenkeel/respond/escalation"
 	"github.com/evenkeel/evenkeel/respond/incident"
@@ -106,6 +108,8 @@ type App struct {
 	patterns  *pattern.Book
 	logCounts *logrule.Counter
 	logRules  *logrule.Runner
+	reducer   *reduce.Reducer
+	usage     *usage.Ledger
 	handler   http.Handler
 
 	parts    []part

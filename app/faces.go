@@ -22,8 +22,8 @@ func (a *App) faces() (map[string]http.Handler, error) {
 		Budget:   a.budgetReport,
 		Reaching: api.Reaching{Escalations: a.ladder, Reach: a.reach},
 		Roster:   a.roster,
-		Patterns: a.patterns,
-		Traces:   a.traces, Logs: a.logs, Calls: a.seenCalls,
+		Patterns: a.patterns, Telemetry: a.telemetry,
+		Traces: a.traces, Logs: a.logs, Calls: a.seenCalls,
 		Started: a.started, Logger: a.o.Logger.With("room", "api"), Version: a.o.Version, Closing: a.closing,
 	})
 	if err != nil {

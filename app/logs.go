@@ -17,8 +17,10 @@ import (
 	"github.com/evenkeel/evenkeel/observe/loki"
 	"github.com/evenkeel/evenkeel/observe/otlp"
 	"github.com/evenkeel/evenkeel/observe/pattern"
+	"github.com/evenkeel/evenkeel/observe/reduce"
 	"github.com/evenkeel/evenkeel/observe/syslog"
 	"github.com/evenkeel/evenkeel/observe/tail"
+	"github.com/evenkeel/evenkeel/observe/usage"
 )
 
 // openLogs opens the store of log rows.
@@ -35,6 +37,10 @@ func (a *App) openLogs(w *declare.Workspace) (err error) {
 	a.openPatterns()
 	a.logCounts = &logrule.Counter{To: a.metrics, Logger: a.o.Logger.With("room", "detect")}
 	a.part("detect: counts of log lines", a.logCounts.Run)
+	a.reducer = reduce.New(a.metrics, a.o.Logger.With("room", "observe"), a.reg)
+	a.part("observe: reduced logs", a.reducer.Run)
+	a.logs.SetDrop(a.reducer.Drop)
+	a.openUsage()
 	a.logs.SetTap(a.tapLogs)
 	return nil
 }
@@ -50,11 +56,12 @@ func (a *App) connectLogs() {
 // applyLogs takes over what a workspace declares over logs.
 func (a *App) applyLogs(ctx context.Context, w *declare.Workspace, now time.Time) error {
 	a.logs.SetLimits(logLimits(w.Settings.Limits))
-	return errors.Join(a.logCounts.Apply(w), a.logRules.Apply(ctx, w, now))
+	return errors.Join(a.reducer.Apply(w.Settings.Logs.Reduce), a.logCounts.Apply(w), a.logRules.Apply(ctx, w, now))
 }
 
 // tapLogs sees every row that was stored.
 func (a *App) tapLogs(rows logs.Rows) {
+	a.tookRows(usage.Logs, rows)
 	rows.Each(func(r logs.Row) {
 		a.logCounts.Take(r)
 		a.patterns.Take(r.Service(), r.Severity(), r.Message(), time.Unix(0, r.Time))
@@ -134,5 +141,5 @@ func (a *App) logRoutes(mux *http.ServeMux, open func(http.Handler) http.Handler
 	mux.Handle("POST /loki/api/v1/push", open(loki.Handler(a.logs, a.bodyBytes)))
 	mux.Handle("POST /insert/jsonline", open(jsonline.Handler(a.logs, a.bodyBytes)))
 	mux.Handle("POST /insert/journald/upload", open(journald.Handler(a.logs, a.bodyBytes)))
-	mux.Handle("/select/logsql/", open(logsql.New(logsql.Options{Store: a.logs, Closing: a.closing})))
+	mux.Handle("/select/logsql/", open(logsql.New(logsql.Options{Store: a.logs, Closing: a.closing, Used: func(text string) { a.usage.Used(usage.Logs, text, time.Now()) }})))
 }

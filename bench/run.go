@@ -32,17 +32,18 @@ type Scale struct {
 	ReplayDays int           // how much is replayed
 	Trials     int           // of the latency
 	Pushes     int           // rounds of remote write in one measurement
+	LogBatches int           // of 5,000 lines, in one measurement
 }
 
 // Full is the scale of the goals, Quick one to try the program with.
 var (
 	Full = Scale{
 		Data: Data{Services: 100, Days: 30}, Pairs: 5, Ticks: 60, Raw: 100, Victoria: 20, Many: 10_000, History: 2 * time.Hour, Seconds: 60,
-		Replay: 10, ReplayDays: 30, Trials: 200, Pushes: 200,
+		Replay: 10, ReplayDays: 30, Trials: 200, Pushes: 200, LogBatches: 100,
 	}
 	Quick = Scale{
 		Data: Data{Services: 10, Days: 4}, Pairs: 3, Ticks: 30, Raw: 5, Victoria: 5, Many: 500, History: 30 * time.Minute, Seconds: 20,
-		Replay: 5, ReplayDays: 1, Trials: 8, Pushes: 40,
+		Replay: 5, ReplayDays: 1, Trials: 8, Pushes: 40, LogBatches: 20,
 	}
 )
 
@@ -80,13 +81,14 @@ var rows = []row{
 	{"backtest", (*bench).backtest},
 	{"latency", (*bench).latency},
 	{"write", (*bench).write},
+	{"logs", (*bench).logs},
 }
 
 // Run measures everything. Of a row that fails the report says so, and the others go on.
 func Run(ctx context.Context, o Options) (r *Report, err error) {
 	for _, name := range o.Only {
 		if !slices.ContainsFunc(rows, func(r row) bool { return r.name == name }) {
-			return nil, fmt.Errorf("cannot measure %q: expected ticks, many, backtest, latency or write", name)
+			return nil, fmt.Errorf("cannot measure %q: expected ticks, many, backtest, latency, write or logs", name)
 		}
 	}
 	if err := os.MkdirAll(o.Cache, 0o755); err != nil {
@@ -157,7 +159,7 @@ func (o *Options) machine() []string {
 		out[1] += ", Evenkeel at " + strings.TrimSpace(string(commit))
 	}
 	var peers []string
-	for _, name := range []string{"prometheus", "alertmanager", "victoria-metrics"} {
+	for _, name := range []string{"prometheus", "alertmanager", "victoria-metrics", "victoria-logs"} {
 		marks, _ := filepath.Glob(filepath.Join(o.Peers, "."+name+"-*"))
 		if len(marks) == 1 {
 			peers = append(peers, name+" "+version.FindString(filepath.Base(marks[0])))

@@ -12,6 +12,16 @@ type LogSettings struct {
 	Journal       Journal
 	Syslog        []SyslogListener
 	Files         []LogFile
+	Reduce        []LogReduction // drop rules, then aggregate rules
+}
+
+// LogReduction keeps rows out of the store: a drop rule, or with Record an aggregate
+// rule, which counts them in a series.
+type LogReduction struct {
+	Name   string
+	Match  string   // LogsQL without pipes
+	By     []string // fields that become labels
+	Record string
 }
 
 // Journal says whether this machine's systemd journal is read.

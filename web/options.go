@@ -93,6 +93,9 @@ type Options struct {
 	Gates        func(ctx context.Context, service declare.ServiceID, limit int) ([]gate.Decision, error)
 	Verification func(ctx context.Context, change string) (verify.Verification, error)
 
+	// Patterns are those of log lines. Optional: without it there are none.
+	Patterns Patterns
+
 	Now     func() time.Time // optional: time.Now
 	Logger  *slog.Logger     // optional: slog.Default
 	Version string           // optional

@@ -81,8 +81,10 @@ func (s *site) routes() map[string]handler {
 		"GET /objectives":        s.objectives,
 		"GET /objectives/{name}": s.objective,
 
-		"GET /explore":     s.explore,
-		"GET /traces/{id}": s.trace,
+		"GET /patterns":      s.patterns,
+		"GET /patterns/{id}": s.pattern,
+		"GET /explore":       s.explore,
+		"GET /traces/{id}":   s.trace,
 
 		"GET /rules":      s.rules,
 		"GET /rules/rule": s.rule,

@@ -19,7 +19,7 @@ const syslogRate = 10_000
 
 // logs reads the logs section.
 func logs(n yamldoc.Node, s *declare.LogSettings) {
-	n.Only("retention", "retention_size", "journal", "syslog", "files")
+	n.Only("retention", "retention_size", "journal", "syslog", "files", "drop", "aggregate")
 	duration(n.Field("retention"), &s.Retention, 24*time.Hour, 20*365*24*time.Hour)
 	size(n.Field("retention_size"), &s.RetentionSize, 64<<20)
 	if j := n.Field("journal"); !j.Missing() {
@@ -32,6 +32,7 @@ func logs(n yamldoc.Node, s *declare.LogSettings) {
 			s.Journal.Units = u.Strings()
 		}
 	}
+	s.Reduce = reductions(n)
 	for _, l := range list(n.Field("syslog")) {
 		s.Syslog = append(s.Syslog, syslogListener(l))
 	}

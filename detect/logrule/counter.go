@@ -5,13 +5,10 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
-	"github.com/VictoriaMetrics/VictoriaLogs/lib/logstorage"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
 
@@ -30,12 +27,11 @@ type Counter struct {
 }
 
 type count struct {
-	id      string
-	text    string
-	filter  *logstorage.Filter
-	streams bool // the filter looks at the stream
-	n       atomic.Uint64
-	began   bool
+	id    string
+	text  string
+	match *logs.Matcher
+	n     atomic.Uint64
+	began bool
 }
 
 // Apply counts what the objectives of a workspace count. What was counted before goes on.
@@ -61,11 +57,11 @@ func (c *Counter) Apply(w *declare.Workspace) error {
 				out = append(out, k)
 				continue
 			}
-			f, err := logstorage.ParseFilterAtTimestamp(l.Filter, time.Now().UnixNano())
+			m, err := logs.NewMatcher(l.Filter)
 			if err != nil {
 				return fmt.Errorf("cannot count log lines for objective %q: %w", o.Name, err)
 			}
-			out = append(out, &count{id: l.ID, text: l.Filter, filter: f, streams: strings.Contains(l.Filter, "{") || strings.Contains(l.Filter, "_stream")})
+			out = append(out, &count{id: l.ID, text: l.Filter, match: m})
 		}
 		return nil
 	}
@@ -89,37 +85,11 @@ func (c *Counter) Take(r logs.Row) {
 	if counts == nil || len(*counts) == 0 {
 		return
 	}
-	fields := make([]logs.Field, 0, len(r.Fields)+2)
-	fields = append(fields, r.Fields...)
-	for i := range fields {
-		if fields[i].Name == "" {
-			fields[i].Name = "_msg"
-		}
-	}
-	fields = append(fields, logs.Field{Name: "_time", Value: time.Unix(0, r.Time).UTC().Format(time.RFC3339Nano)})
-	stream := false
 	for _, k := range *counts {
-		if k.streams && !stream {
-			fields, stream = append(fields, logs.Field{Name: "_stream", Value: streamName(r)}), true
-		}
-		if k.filter.MatchRow(fields) {
+		if k.match.Match(r) {
 			k.n.Add(1)
 		}
 	}
-}
-
-// streamName is a row's stream as the store writes it.
-func streamName(r logs.Row) string {
-	var b strings.Builder
-	b.WriteByte('{')
-	for i, f := range r.Fields[:r.Streams] {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		b.WriteString(f.Name + "=" + strconv.Quote(f.Value))
-	}
-	b.WriteByte('}')
-	return b.String()
 }
 
 // Run writes the counts down until ctx ends, and once more then.

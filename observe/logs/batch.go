@@ -66,6 +66,9 @@ func (b *Batch) Add(at int64, fields []Field, streams int) *observe.Refusal {
 	if len(row) == 0 {
 		return b.count(&observe.Refusal{Status: http.StatusBadRequest, Reason: "empty", Got: "a row without a value", Want: "a message or a field"})
 	}
+	if drop := b.store.drop.Load(); drop != nil && (*drop)(Row{Time: at, Fields: row, Streams: n}) {
+		return nil
+	}
 	if kept := b.store.streams.admit(b.now, row[:n], b.limits.Streams); kept < n {
 		n = kept // the fields stay, as fields; the row's stream is its service's
 		b.change(ChangedStreams)

@@ -92,6 +92,7 @@ type Store struct {
 	refused *prometheus.CounterVec
 	changed *prometheus.CounterVec
 	tap     atomic.Pointer[func(Rows)]
+	drop    atomic.Pointer[func(Row) bool]
 }
 
 // Open opens or creates a store, and puts back what a kill left in its write-ahead log.
@@ -169,6 +170,9 @@ func (s *Store) SetLimits(l Limits) {
 
 // SetTap replaces the tap.
 func (s *Store) SetTap(tap func(Rows)) { s.tap.Store(&tap) }
+
+// SetDrop keeps rows out of the store that drop says yes to. They are acknowledged.
+func (s *Store) SetDrop(drop func(Row) bool) { s.drop.Store(&drop) }
 
 // Limits are those in force.
 func (s *Store) Limits() Limits { return *s.limits.Load() }
