@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -18,7 +19,9 @@ import (
 func runbookCheck(r *remote) *cobra.Command {
 	return &cobra.Command{
 		Use: "check [PATH…]", Short: "Check runbooks offline: files, or folders of them (default .)",
-		Long: `Check runbooks offline, each by itself: front matter, parameters, fences. Of a
+		Long: `Check runbooks offline: front matter, parameters, fences; that sh can read the shell
+steps (nothing of them runs); runbooks that are steps, and come back to themselves; links
+to files; dates to read them again that are over. Of a
 workspace it is the folder runbooks. What a runbook names elsewhere in the workspace
 is checked by ` + "`evenkeel check`" + `.
 
@@ -40,12 +43,20 @@ Exit code 0: nothing wrong, or warnings only. 1: errors. 2: nothing could be rea
 				return fmt.Errorf("cannot check runbooks: no .md file in %s", strings.Join(args, ", "))
 			}
 			problems := declare.Problems{}
+			books, all := map[string]*declare.Runbook{}, map[string]*declare.Runbook{}
 			for _, file := range files {
 				data, err := os.ReadFile(file)
 				if err != nil {
 					return fmt.Errorf("cannot check runbooks: %w", err)
 				}
-				runbook.Read(filepath.ToSlash(file), data, &problems)
+				if rb := runbook.Read(filepath.ToSlash(file), data, &problems); rb != nil {
+					books[file], all[rb.Name] = rb, rb
+				}
+			}
+			for _, file := range files {
+				if books[file] != nil {
+					problems = append(problems, lint(cmd.Context(), file, books[file], all, time.Now())...)
+				}
 			}
 			raw, err := asJSON(problems)
 			if err != nil {

@@ -57,6 +57,9 @@ func TestScopes(t *testing.T) {
 	f("POST", "/account/tokens", "person")
 
 	id := act.Identity{Token: "t", Scopes: []string{"run:restart"}}
+	if ok, why := Allowed(id, "GET", api+"/runs/r-1"); !ok {
+		t.Error("it may not see what became of its run: " + why)
+	}
 	if ok, _ := MayRun(id, "restart"); !ok {
 		t.Error("the runbook that it is for was refused")
 	}

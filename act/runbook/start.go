@@ -115,6 +115,14 @@ func fillPlain(text string, params map[string]string) string {
 // substantiate writes beside an open question what is known: checks, rehearsals, the way
 // back, the budget. It is not part of what is approved, and costs nobody a transaction.
 func (r *Runner) substantiate(ctx context.Context, run *act.Run) {
+	if run.Status != act.RunWaiting && run.Status != act.RunRollingBack {
+		return
+	}
+	now, err := r.Get(ctx, run.ID) // with the question that was just asked
+	if err != nil {
+		return
+	}
+	run = &now
 	for i := range run.Approvals {
 		a := &run.Approvals[i]
 		if a.Decision == "" && a.Evidence == "" {

@@ -99,7 +99,7 @@ func split(data []byte) (front, rest []byte, ok bool) {
 
 func frontMatter(d yamldoc.Node, rb *declare.Runbook) []yamldoc.Reference {
 	var references []yamldoc.Reference
-	d.Only("title", "summary", "services", "params", "verify", "verify_by", "tags", "owner", "locks", "secrets", "rehearse")
+	d.Only("title", "summary", "services", "params", "verify", "verify_by", "tags", "owner", "locks", "secrets")
 	rb.Title = d.Field("title").String()
 	rb.Summary = d.Field("summary").String()
 	for _, s := range d.Field("services").List() {
@@ -109,7 +109,6 @@ func frontMatter(d yamldoc.Node, rb *declare.Runbook) []yamldoc.Reference {
 		}
 	}
 	rb.Locks, rb.Secrets, rb.Tags = d.Field("locks").Strings(), d.Field("secrets").Strings(), d.Field("tags").Strings()
-	rb.Fault = d.Field("rehearse").String()
 	if owner := d.Field("owner").String(); owner != "" {
 		rb.Owner = declare.TeamID(strings.TrimPrefix(owner, "group:"))
 		references = append(references, yamldoc.Reference{Kind: "team", Name: string(rb.Owner), At: d.Field("owner")})

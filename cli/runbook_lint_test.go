@@ -1,0 +1,53 @@
+package cli
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/evenkeel/evenkeel/declare"
+	"github.com/evenkeel/evenkeel/declare/runbook"
+)
+
+func TestRunbooksAreLinted(t *testing.T) {
+	dir := t.TempDir()
+	all, files := map[string]*declare.Runbook{}, map[string]string{}
+	write := func(name, text string) {
+		t.Helper()
+		files[name] = filepath.Join(dir, name+".md")
+		if err := os.WriteFile(files[name], []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var problems declare.Problems
+		if all[name] = runbook.Read(files[name], []byte(text), &problems); len(problems) > 0 {
+			t.Fatal(problems)
+		}
+	}
+	write("good", "---\nverify_by: 2027-01-01\n---\n# Good\n\nSee [the other](loop.md) and [a page](/services/checkout) and [afar](https://example.org).\n\n```sh {risk=low}\nif true; then echo; fi\n```\n")
+	write("shell", "# Shell\n\n```sh {name=broken risk=low}\nif true; then echo\n```\n")
+	write("old", "---\nverify_by: 2026-01-01\n---\n# Old\n\n[gone](gone.md)\n")
+	write("loop", "# Loop\n\n```runbook {run=back}\n```\n")
+	write("back", "# Back\n\n```runbook {run=loop}\n```\n\n```runbook {run=nowhere}\n```\n")
+	write("infra", "# Infra\n\n```terraform {name=go action=apply plan=missing}\n```\n")
+	f := func(name string, want ...string) {
+		t.Helper()
+		got := lint(t.Context(), files[name], all[name], all, time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC))
+		if len(got) != len(want) {
+			t.Errorf("%s: got %v, want %q", name, got, want)
+			return
+		}
+		for i, w := range want {
+			if !strings.Contains(got[i].Error(), w) {
+				t.Errorf("%s: got %q, want %q", name, got[i].Error(), w)
+			}
+		}
+	}
+	f("good")
+	f("shell", "a text that sh can read")
+	f("old", "a date to come", "a file that is there")
+	f("loop", "come")
+	f("back", "come", "the name of a runbook")
+	f("infra", "a terraform plan step before it")
+}
