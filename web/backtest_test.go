@@ -18,7 +18,7 @@ func TestBacktestPage(t *testing.T) {
 		code  int
 		want  []string
 	}{
-		{rule("checkout_error_ratio > 0.03"), http.StatusOK, []string{"TooManyErrors", "<svg", "#7"}},
+		{rule("checkout_error_ratio > 0.03"), http.StatusOK, []string{"TooManyErrors", "<svg", "#7", "useful alerts told again", "false (inferred)", "quiet", "Each page, by the clock"}},
 		{rule("checkout_error_ratio > 7"), http.StatusOK, []string{"TooManyErrors", "not caught"}},
 		{rule("checkout_error_ratio >"), http.StatusUnprocessableEntity, []string{"rules/tried.yml:5"}},
 		{"groups: 3", http.StatusUnprocessableEntity, []string{"rules/tried.yml:1"}},

@@ -198,6 +198,14 @@ func (e *estate) replay(ctx context.Context, o backtest.Options) (*backtest.Resu
 	defer h.Close()
 	o.History, o.Oldest, o.From, o.To, o.Step = h, h.Oldest, from, night, time.Minute
 	o.Incidents = []backtest.Incident{{Number: 7, Title: "Checkout fails", Services: []declare.ServiceID{"checkout"}, Detected: from.Add(2 * time.Hour), Resolved: from.Add(3 * time.Hour)}}
+	ws := *o.Workspace
+	ws.Routing = nil // each alert is told by itself
+	o.Workspace = &ws
+	labels := map[string]string{"alertname": "TooManyErrors", "service": "checkout"}
+	o.Labelled = []backtest.Labelled{
+		{Finding: 12, Alert: "TooManyErrors", Service: "checkout", Labels: labels, Opened: from.Add(2 * time.Hour), Resolved: from.Add(3 * time.Hour), Outcome: "action taken", Useful: true},
+		{Finding: 10, Alert: "TooManyErrors", Service: "checkout", Labels: labels, Opened: from.Add(10 * time.Minute), Resolved: from.Add(15 * time.Minute), Outcome: "false", Inferred: true},
+	}
 	return backtest.Run(ctx, o)
 }
 

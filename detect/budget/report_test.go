@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -216,4 +217,20 @@ func TestReportThatFails(t *testing.T) {
 	if err != nil || r.Spent != nil || r.Forecast != nil || r.All != 0 {
 		t.Errorf("before there was anything: %+v, %v", r, err)
 	}
+}
+
+// TestManyAskAtOnce: pages, the API and the recorder ask for the same report.
+func TestManyAskAtOnce(t *testing.T) {
+	e := shop(t, spent)
+	b := New(Options{Ranges: e.Ranges, Query: e.Query})
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			r, err := b.Report(t.Context(), availability, 30*time.Second, now.Add(time.Duration(i%3)*time.Second))
+			if err != nil || r.All == 0 {
+				t.Errorf("%+v, %v", r, err)
+			}
+		})
+	}
+	wg.Wait()
 }
