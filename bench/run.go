@@ -21,29 +21,30 @@ import (
 // Scale is how much is measured.
 type Scale struct {
 	Data
-	Pairs      int
-	Ticks      int           // of a minute each, in one measurement of ours
-	Raw        int           // objectives that the raw expressions, and Sloth's rules, are measured on
-	Victoria   int           // objectives that VictoriaMetrics is measured on
-	Many       int           // objectives evaluated each second
-	History    time.Duration // of the series of those
-	Seconds    int           // for so long
-	Replay     int           // objectives in one replay of ours
-	ReplayDays int           // how much is replayed
-	Trials     int           // of the latency
-	Pushes     int           // rounds of remote write in one measurement
-	LogBatches int           // of 5,000 lines, in one measurement
+	Pairs       int
+	Ticks       int           // of a minute each, in one measurement of ours
+	Raw         int           // objectives that the raw expressions, and Sloth's rules, are measured on
+	Victoria    int           // objectives that VictoriaMetrics is measured on
+	Many        int           // objectives evaluated each second
+	History     time.Duration // of the series of those
+	Seconds     int           // for so long
+	Replay      int           // objectives in one replay of ours
+	ReplayDays  int           // how much is replayed
+	Trials      int           // of the latency
+	Pushes      int           // rounds of remote write in one measurement
+	LogBatches  int           // of 5,000 lines, in one measurement
+	AlertGroups int           // of alerts, beside Alertmanager
 }
 
 // Full is the scale of the goals, Quick one to try the program with.
 var (
 	Full = Scale{
 		Data: Data{Services: 100, Days: 30}, Pairs: 5, Ticks: 60, Raw: 100, Victoria: 20, Many: 10_000, History: 2 * time.Hour, Seconds: 60,
-		Replay: 10, ReplayDays: 30, Trials: 200, Pushes: 200, LogBatches: 100,
+		Replay: 10, ReplayDays: 30, Trials: 200, Pushes: 200, LogBatches: 100, AlertGroups: 50_000,
 	}
 	Quick = Scale{
 		Data: Data{Services: 10, Days: 4}, Pairs: 3, Ticks: 30, Raw: 5, Victoria: 5, Many: 500, History: 30 * time.Minute, Seconds: 20,
-		Replay: 5, ReplayDays: 1, Trials: 8, Pushes: 40, LogBatches: 20,
+		Replay: 5, ReplayDays: 1, Trials: 8, Pushes: 40, LogBatches: 20, AlertGroups: 2_000,
 	}
 )
 
@@ -82,13 +83,14 @@ var rows = []row{
 	{"latency", (*bench).latency},
 	{"write", (*bench).write},
 	{"logs", (*bench).logs},
+	{"alerts", (*bench).alerts},
 }
 
 // Run measures everything. Of a row that fails the report says so, and the others go on.
 func Run(ctx context.Context, o Options) (r *Report, err error) {
 	for _, name := range o.Only {
 		if !slices.ContainsFunc(rows, func(r row) bool { return r.name == name }) {
-			return nil, fmt.Errorf("cannot measure %q: expected ticks, many, backtest, latency, write or logs", name)
+			return nil, fmt.Errorf("cannot measure %q: expected ticks, many, backtest, latency, write, logs or alerts", name)
 		}
 	}
 	if err := os.MkdirAll(o.Cache, 0o755); err != nil {
