@@ -57,6 +57,7 @@ type Options struct {
 	Evenkeel string   // our binary
 	Only     []string // rows to measure; none means all
 	Profile  string   // folder for CPU profiles of our parts; may be empty
+	Keep     bool     // what is not measured stays as the report has it
 	Alone    bool     // our own parts only, to profile them: no peers, no goals beside them
 	Log      io.Writer
 }

@@ -32,6 +32,7 @@ func run(ctx context.Context) error {
 	}
 	home = filepath.Join(home, "evenkeel")
 	o := bench.Options{Scale: bench.Full, Log: os.Stderr}
+	flag.BoolVar(&o.Keep, "keep", false, "keep from the file that is written to what is not measured anew")
 	flag.BoolVar(&o.Quick, "quick", false, "a small scale, to try the program with")
 	flag.StringVar(&o.Cache, "cache", filepath.Join(home, "bench"), "folder that keeps the data between runs")
 	flag.StringVar(&o.Peers, "peers", filepath.Join(home, "peers"), "folder with the peers' binaries")
@@ -54,6 +55,13 @@ func run(ctx context.Context) error {
 	report, err := bench.Run(ctx, o)
 	if err != nil {
 		return err
+	}
+	if o.Keep && *out != "-" && len(o.Only) > 0 {
+		old, err := os.ReadFile(*out)
+		if err != nil {
+			return err
+		}
+		report.Keep(string(old), o.Only)
 	}
 	to := os.Stdout
 	if *out != "-" {

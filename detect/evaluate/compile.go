@@ -271,6 +271,14 @@ func constant(e parser.Expr) (float64, bool) {
 		return e.Val, true
 	case *parser.ParenExpr:
 		return constant(e.Expr)
+	case *parser.BinaryExpr:
+		l, ok := constant(e.LHS)
+		r, also := constant(e.RHS)
+		if !ok || !also || !changesMeaning(e.Op) {
+			return 0, false
+		}
+		v, _ := operate(e.Op, l, r)
+		return v, true
 	case *parser.UnaryExpr:
 		v, ok := constant(e.Expr)
 		if e.Op == parser.SUB {

@@ -1,6 +1,7 @@
 package evaluate_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -29,6 +30,7 @@ type world struct {
 	to     storage.AppendableV2
 	r      *rand.Rand
 	now    int64 // milliseconds
+	pace   int64 // between commits; 0 for 5 s
 	series []*actor
 	nextID int
 	reg    *prometheus.Registry
@@ -94,7 +96,7 @@ func (w *world) spawn(hostile bool) {
 func (w *world) run(d time.Duration, hostile bool) {
 	end := w.now + d.Milliseconds()
 	for w.now < end {
-		w.now = min(end, w.now+5_000)
+		w.now = min(end, w.now+cmp.Or(w.pace, 5_000))
 		app := w.to.AppenderV2(context.Background())
 		put := func(a *actor, t int64, v float64) {
 			ref, err := app.Append(a.ref, a.labels, 0, t, v, nil, nil, storage.AppendV2Options{})
@@ -211,7 +213,7 @@ var wild = []string{
 var exact = regexp.MustCompile(`^(step \d+ )?(1 - \()?(rate|increase|sum (by|without) \([a-z, ]+\) \((rate|increase)|sum\(rate)\(`)
 
 // same fails when two results are not PromQL's same answer.
-func same(t *testing.T, what string, got, want promql.Vector) {
+func same(t testing.TB, what string, got, want promql.Vector) {
 	t.Helper()
 	limit := 1e-9
 	if exact.MatchString(what) {
