@@ -8,6 +8,7 @@
 #   make bench-quick  the same at a small scale, printed only
 #   make corpora try the parsers on public data, where it is at hand
 #   make soak    kill -9 and load for longer than a test may last
+#   make soak-year  a year of rules in simulated time, beside Prometheus' engine
 
 GO     ?= go
 PEERS  ?= $(HOME)/.cache/evenkeel/peers
@@ -15,7 +16,7 @@ BINARY := bin/evenkeel
 
 export EVENKEEL_PEERS := $(PEERS)
 
-.PHONY: run build test test-tools check golden bench bench-quick corpora soak screenshots clean
+.PHONY: run build test test-tools check golden bench bench-quick corpora soak soak-year screenshots clean
 
 run: build
 	$(BINARY) demo
@@ -49,6 +50,9 @@ corpora:
 soak: test-tools
 	$(GO) test -race -run 'Killed|RealClients' -count=10 -timeout 60m ./cli ./observe/...
 	EVENKEEL_STORM=100000 $(GO) test -run StormKilled -v -timeout 30m ./cli
+
+soak-year:
+	EVENKEEL_SOAK_DAYS=$${EVENKEEL_SOAK_DAYS:-365} $(GO) test -run TestSoak -v -timeout 4h ./detect/evaluate
 
 screenshots: build
 	$(GO) test -tags screenshots -run Screenshots -timeout 10m -v ./cli/...

@@ -160,7 +160,7 @@ func New(ctx context.Context, o Options) (_ *App, err error) {
 	a.onClose("metrics", a.metrics.Close)
 	a.engine = evaluate.New(evaluate.Options{
 		Queryable: a.metrics, Logger: o.Logger.With("room", "detect"), Registerer: a.reg, Oldest: a.metrics.Oldest,
-		OutOfOrder: w.Settings.Metrics.OutOfOrder, CheckEvery: 1000,
+		OutOfOrder: w.Settings.Metrics.OutOfOrder, CheckEvery: 1000, StateLimit: w.Settings.Evaluation.StateLimit,
 	})
 	if err := a.openLogs(w); err != nil {
 		return nil, err

@@ -32,12 +32,18 @@ func (a *App) restoreWindows() {
 }
 
 func (a *App) keepWindows(ctx context.Context) error {
-	tick := time.NewTicker(windowsEvery)
+	tick, progress := time.NewTicker(windowsEvery), time.NewTicker(progressEvery)
 	defer tick.Stop()
+	defer progress.Stop()
+	ready := gettingReady{began: time.Now()}
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-progress.C:
+			if !ready.say(a) {
+				progress.Stop()
+			}
 		case <-tick.C:
 			if err := a.saveWindows(); err != nil {
 				a.o.Logger.Warn("cannot write the windows of rules down", "err", err)
@@ -61,4 +67,37 @@ func (a *App) saveWindows() error {
 		return errors.Join(err, os.Remove(tmp))
 	}
 	return nil
+}
+
+// progressEvery is how often it is said how far the windows are, until all are there.
+const progressEvery = 5 * time.Second
+
+// gettingReady says how far the windows are that rules and objectives need: with a long
+// history that takes a while, in which what is not ready yet is evaluated when it is.
+type gettingReady struct {
+	began   time.Time
+	samples int64
+	idle    int
+	said    bool
+}
+
+// say is false when there is no more to say: all windows are there, or those that are
+// missing wait for a group whose time has not come.
+func (g *gettingReady) say(a *App) (more bool) {
+	ready, all, samples := a.engine.Progress()
+	g.idle++
+	if samples != g.samples {
+		g.samples, g.idle = samples, 0
+	}
+	if all > 0 && ready == all || g.idle > 12 {
+		if g.said {
+			a.o.Logger.Info("windows are ready", "ready", ready, "of", all, "samples", samples, "took", time.Since(g.began).Round(time.Second))
+		}
+		return false
+	}
+	if ready < all && g.idle == 0 {
+		g.said = true
+		a.o.Logger.Info("windows are built from the samples", "ready", ready, "of", all, "samples", samples)
+	}
+	return true
 }

@@ -62,6 +62,9 @@ type Settings struct {
 		// Spacing is how far apart samples are, at most, for the shortest windows that
 		// make sense: the interval where the workspace sets one, else 15s.
 		Spacing time.Duration
+		// StateLimit is how many bytes the windows of all expressions may take; 0 for what
+		// the engine has by itself, 2 GiB.
+		StateLimit int64
 	}
 	Metrics struct {
 		Retention     time.Duration // default 30d

@@ -62,7 +62,8 @@ func Read(file string, data []byte, sink *declare.Problems) declare.Settings {
 		}
 	}
 	ev := d.Field("evaluation")
-	ev.Only("interval")
+	ev.Only("interval", "state_limit")
+	size(ev.Field("state_limit"), &s.Evaluation.StateLimit, 16<<20)
 	if n := ev.Field("interval"); !n.Missing() {
 		duration(n, &s.Evaluation.Interval, 100*time.Millisecond, time.Hour)
 		s.Evaluation.Spacing = s.Evaluation.Interval

@@ -52,6 +52,7 @@ type Incremental struct {
 	feed     *feed
 	followed atomic.Bool
 	used     atomic.Int64 // bytes of state
+	samples  atomic.Int64 // read to build windows
 	metrics  *numbers
 
 	mu    sync.Mutex
@@ -94,6 +95,7 @@ type Live struct {
 	plans    plans
 	env      env
 
+	loading  atomic.Bool  // the lock is held for long
 	next     atomic.Int32 // the expression that is asked next, if they come in their order
 	inMu     sync.Mutex
 	inbox    *box
@@ -638,6 +640,8 @@ func (l *Live) sweep(f *family, now int64) {
 
 // load reads a family's series from the store.
 func (l *Live) load(ctx context.Context, f *family, now int64) error {
+	l.loading.Store(true)
+	defer l.loading.Store(false)
 	start := time.Now()
 	l.release(f)
 	f.live.wrong = nil
@@ -681,6 +685,7 @@ func (l *Live) load(ctx context.Context, f *family, now int64) error {
 		}
 	}
 	l.e.metrics.loaded.Add(float64(f.live.read))
+	l.e.samples.Add(f.live.read)
 	if took := time.Since(start); took > time.Second {
 		l.e.opts.Logger.Info("windows are loaded", "of", l.name, "series", f.String(), "count", len(f.live.series), "samples", f.live.read, "took", took.Round(time.Millisecond))
 	}

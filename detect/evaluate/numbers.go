@@ -13,6 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/promql"
 )
 
@@ -39,16 +40,9 @@ func newNumbers(r prometheus.Registerer, e *Incremental) *numbers {
 	}
 	gauge("state_bytes", "Memory of the windows that are kept between evaluations.", func() float64 { return float64(e.used.Load()) })
 	gauge("state_limit_bytes", "Memory that these windows may take.", func() float64 { return float64(e.opts.StateLimit) })
-	gauge("series", "Series of which windows are kept.", func() float64 { return float64(e.sum(func(s State) int { return s.Series })) })
-	gauge("windows", "Windows that are kept.", func() float64 { return float64(e.sum(func(s State) int { return s.Series * len(s.Windows) })) })
-	gauge("loading", "Groups of series whose windows have not been read from the store yet.", func() float64 {
-		return float64(e.sum(func(s State) int {
-			if s.Loaded {
-				return 0
-			}
-			return 1
-		}))
-	})
+	if r != nil {
+		r.MustRegister(kept{e})
+	}
 	return &numbers{
 		evaluated: counter("incremental_total", "Evaluations from windows that moved on."),
 		left: f.NewCounterVec(prometheus.CounterOpts{Name: "evenkeel_evaluate_left_total",
@@ -82,9 +76,11 @@ type State struct {
 	Series  int
 	Select  string
 	Windows []time.Duration
-	Bytes   int64
-	Loaded  bool
-	Wrong   string // why nothing is kept
+	// For each window the bytes that are its own.
+	WindowBytes []int64
+	Bytes       int64
+	Loaded      bool
+	Wrong       string // why nothing is kept
 }
 
 // States lists what is kept, the most costly first.
@@ -97,14 +93,25 @@ func (e *Incremental) States() []State {
 	e.mu.Unlock()
 	var out []State
 	for _, l := range lives {
+		if l.loading.Load() {
+			for _, f := range l.families {
+				out = append(out, State{Live: l.name, Select: f.String()})
+			}
+			continue
+		}
 		l.mu.Lock()
 		for _, f := range l.families {
 			s := State{Live: l.name, Select: f.String(), Series: len(f.live.series), Bytes: f.live.bytes, Loaded: f.live.loaded}
 			if f.live.wrong != nil {
 				s.Wrong, s.Loaded = f.live.wrong.Error(), true
 			}
-			for _, w := range f.spec.Windows {
+			for i, w := range f.spec.Windows {
 				s.Windows = append(s.Windows, time.Duration(w.Length)*time.Millisecond)
+				own := int64(f.spec.WindowBytes(i))
+				for _, of := range f.live.series {
+					own += int64(of.WindowBytes(i))
+				}
+				s.WindowBytes = append(s.WindowBytes, own)
 			}
 			out = append(out, s)
 		}
@@ -116,12 +123,66 @@ func (e *Incremental) States() []State {
 	return out
 }
 
-func (e *Incremental) sum(of func(State) int) int {
-	n := 0
-	for _, s := range e.States() {
-		n += of(s)
+// kept exports what is kept now.
+type kept struct{ e *Incremental }
+
+var (
+	seriesDesc  = prometheus.NewDesc("evenkeel_evaluate_series", "Series of which windows are kept.", nil, nil)
+	windowsDesc = prometheus.NewDesc("evenkeel_evaluate_windows", "Windows that are kept, by length: of each series one.", []string{"window"}, nil)
+	bytesDesc   = prometheus.NewDesc("evenkeel_evaluate_window_bytes", "Memory of windows, by length, beside what the windows of a series share.", []string{"window"}, nil)
+	sharedDesc  = prometheus.NewDesc("evenkeel_evaluate_shared_bytes", "Memory that the windows of a series share: its labels, its newest samples, its resets.", nil, nil)
+	eachDesc    = prometheus.NewDesc("evenkeel_evaluate_bytes_per_series", "Memory of a series with all of its windows, on average.", nil, nil)
+	loadingDesc = prometheus.NewDesc("evenkeel_evaluate_loading", "Groups of series whose windows have not been read from the store yet.", nil, nil)
+	groupsDesc  = prometheus.NewDesc("evenkeel_evaluate_groups", "Groups of series of which windows are kept, or are to be.", nil, nil)
+)
+
+func (kept) Describe(to chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{seriesDesc, windowsDesc, bytesDesc, sharedDesc, eachDesc, loadingDesc, groupsDesc} {
+		to <- d
 	}
-	return n
+}
+
+func (k kept) Collect(to chan<- prometheus.Metric) {
+	windows, bytes := map[string]float64{}, map[string]float64{}
+	var series, all, own, loading, groups float64
+	for _, s := range k.e.States() {
+		groups++
+		if !s.Loaded {
+			loading++
+		}
+		series += float64(s.Series)
+		all += float64(s.Bytes)
+		for i, w := range s.Windows {
+			name := model.Duration(w).String()
+			windows[name] += float64(s.Series)
+			bytes[name] += float64(s.WindowBytes[i])
+			own += float64(s.WindowBytes[i])
+		}
+	}
+	gauge := func(d *prometheus.Desc, v float64, l ...string) {
+		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, l...)
+	}
+	gauge(seriesDesc, series)
+	gauge(loadingDesc, loading)
+	gauge(groupsDesc, groups)
+	gauge(sharedDesc, max(0, all-own))
+	gauge(eachDesc, all/max(1, series))
+	for name := range windows {
+		gauge(windowsDesc, windows[name], name)
+		gauge(bytesDesc, bytes[name], name)
+	}
+}
+
+// Progress says how many groups of series have their windows, of how many, and how many
+// samples were read for it: what there is to say while a server gets ready.
+func (e *Incremental) Progress() (ready, all int, samples int64) {
+	for _, s := range e.States() {
+		all++
+		if s.Loaded {
+			ready++
+		}
+	}
+	return ready, all, e.samples.Load()
 }
 
 // tooMuch says that a family has no room, and who takes most. The caller holds the lock of l.

@@ -24,6 +24,8 @@ func builtIn() *rulefmt.RuleGroups {
 				`notifications by {{ $labels.integration }} cannot be delivered`, 0),
 			self("EvenkeelRulesFail", `sum by (rule_group) (increase(prometheus_rule_evaluation_failures_total{job="evenkeel"}[5m])) > 0`, "ticket",
 				`rules of {{ $labels.rule_group }} cannot be evaluated`, time.Minute),
+			self("EvenkeelWindowsFull", `increase(evenkeel_evaluate_left_total{job="evenkeel",reason="limit on state"}[5m]) > 0`, "ticket",
+				`windows of rules take all the memory they may: some rules read every sample; evaluation.state_limit is the limit, and the page of rules names the most costly`, 0),
 			self("EvenkeelStoreFails", `sum by (receiver) (increase(evenkeel_observe_refused_total{job="evenkeel",reason="store"}[5m])) > 0`, "page",
 				`samples of {{ $labels.receiver }} cannot be stored`, 0),
 		},

@@ -52,3 +52,59 @@ func TestRulesAreIncrementalHoweverTheyAreWritten(t *testing.T) {
 		}
 	})
 }
+
+// TestGroupsKeepPrometheusSemantics: rules see what those before them in the group have
+// just recorded; an offset moves the whole evaluation back; a limit fails the rule that
+// exceeds it and no other.
+func TestGroupsKeepPrometheusSemantics(t *testing.T) {
+	const rules = `groups:
+  - name: order
+    rules:
+      - record: first
+        expr: sum(depth)
+      - record: second
+        expr: first * 2
+  - name: behind
+    query_offset: 1m
+    rules:
+      - record: behind
+        expr: sum(depth)
+  - name: limited
+    limit: 1
+    rules:
+      - record: many
+        expr: depth
+      - record: one
+        expr: sum(depth)
+  - name: seldom
+    interval: 1m
+    rules:
+      - record: at
+        expr: time()
+`
+	in(t, rules, func(x *room) {
+		x.set(`depth{instance="a"}`, 1)
+		x.set(`depth{instance="b"}`, 2)
+		x.after(3 * time.Minute)
+		x.set(`depth{instance="a"}`, 10)
+		x.after(30 * time.Second)
+		for expr, want := range map[string]float64{"first": 12, "second": 24, "behind": 3, "one": 12, `count(many) or vector(0)`: 0} {
+			if v := x.value(expr); v != want {
+				x.t.Errorf("%s is %g, expected %g", expr, v, want)
+			}
+		}
+		x.after(time.Minute)
+		if v := x.value("behind"); v != 12 {
+			x.t.Errorf("behind is %g a minute later, expected 12", v)
+		}
+		if n := x.value("count_over_time(at[10m])"); n < 4 || n > 6 {
+			x.t.Errorf("a group of a minute was evaluated %g times in four and a half", n)
+		}
+		for _, r := range x.r.Rules(x.t.Context()) {
+			failed := r.Name == "many"
+			if failed != (r.Health == "err") || failed && !strings.Contains(r.Error, "limit of 1") {
+				x.t.Errorf("%s is %s: %s", r.Name, r.Health, r.Error)
+			}
+		}
+	})
+}

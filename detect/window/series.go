@@ -489,6 +489,23 @@ func (s *Series) Begins() int64 {
 	return first
 }
 
+// WindowBytes is how much of Bytes is one window's own: the rest is what all windows share.
+func (s *Series) WindowBytes(i int) int {
+	n := int(unsafe.Sizeof(edge{}))
+	if x := s.sum(i); x != nil {
+		n += x.bytes()
+	}
+	return n
+}
+
+// WindowBytes is how much of AheadBytes is one window's.
+func (s *Spec) WindowBytes(i int) int {
+	if i >= len(s.ahead) {
+		return 0
+	}
+	return cap(s.ahead[i])
+}
+
 // Bytes is about how much memory the state takes, its labels included. What is read
 // ahead is the Spec's.
 func (s *Series) Bytes() int {

@@ -1,0 +1,86 @@
+package evaluate_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/evenkeel/evenkeel/detect/evaluate"
+)
+
+func TestExplain(t *testing.T) {
+	w := newWorld(t, 5, false)
+	w.run(3*time.Hour, false)
+	at := func() time.Time { return time.UnixMilli(w.now) }
+	f := func(expr, incremental string, series bool) *evaluate.Explanation {
+		t.Helper()
+		x, err := w.engine.Explain(t.Context(), expr, at(), true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if x.Incremental != incremental || x.Left != "" || x.Difference > 1e-9 || x.Seconds <= 0 || x.EngineSeconds <= 0 || series != (x.Series > 0) {
+			t.Errorf("%s: %+v, expected %s of it incremental", expr, x, incremental)
+		}
+		return x
+	}
+	const ratio = `sum by (service) (rate(requests_total{code=~"5.."}[1h])) / sum by (service) (rate(requests_total[1h])) > 0`
+	x := f(ratio, "all", true)
+	if x.Group != "" || x.Built == nil || x.Built.Samples == 0 || x.Bytes == 0 {
+		t.Errorf("windows that nobody keeps: %+v", x)
+	}
+	var how []string
+	var visit func(p evaluate.Part)
+	visit = func(p evaluate.Part) {
+		how = append(how, p.How)
+		if p.How == "window" && (p.Bytes == 0 || p.Series == 0) {
+			t.Errorf("%+v", p)
+		}
+		for _, c := range p.Parts {
+			visit(c)
+		}
+	}
+	visit(x.Part)
+	if got := strings.Join(how, " "); got != "operation operation aggregation window aggregation window constant" {
+		t.Errorf("parts: %s", got)
+	}
+	x = f(`topk(2, rate(requests_total[5m])) * 2`, "some", true)
+	if p := x.Part.Parts[0]; p.How != "engine" || p.Incremental || !strings.Contains(p.Why, "topk") || len(p.Parts) != 1 || p.Parts[0].How != "window" {
+		t.Errorf("%+v", p)
+	}
+	f(`max_over_time(temperature[10m:1m])`, "none", true)
+	f(`rate(nothing[5m])`, "all", false)
+	f(`vector(1)`, "all", true)
+
+	// A group that evaluates it already has the windows.
+	live, err := w.engine.Live("mine", "  "+ratio)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer live.Close()
+	if x, err := live.Explain(t.Context(), "  "+ratio); x != nil || err != nil {
+		t.Errorf("before it was evaluated: %+v, %v", x, err)
+	}
+	if _, err := live.Query(t.Context(), ratio, at()); err != nil {
+		t.Fatal(err)
+	}
+	if x = f(ratio, "all", true); x.Group != "mine" || x.Built != nil {
+		t.Errorf("windows that a group keeps: %+v", x)
+	}
+	w.run(time.Hour, false)
+	if x = f(ratio, "all", true); x.Group != "" || !x.At.Equal(at()) {
+		t.Errorf("a group that has not got there yet: %+v", x)
+	}
+	if ready, all, samples := w.engine.Progress(); ready != 1 || all != 1 || samples == 0 {
+		t.Errorf("progress: %d of %d, %d samples", ready, all, samples)
+	}
+	for name, least := range map[string]float64{"evenkeel_evaluate_bytes_per_series": 100, "evenkeel_evaluate_window_bytes": 100, "evenkeel_evaluate_series": 1, "evenkeel_evaluate_windows": 1} {
+		if v := w.metric(name); v < least {
+			t.Errorf("%s is %g, expected at least %g", name, v, least)
+		}
+	}
+	for _, bad := range []string{"", "sum(", "rate(requests_total)", "requests_total[5m]"} {
+		if x, err := w.engine.Explain(t.Context(), bad, at(), false); err == nil {
+			t.Errorf("%q is explained: %+v", bad, x)
+		}
+	}
+}
