@@ -50,6 +50,7 @@ func (r *Report) Keep(old string, measured []string) {
 		if i == 0 || !begins(title) {
 			continue
 		}
+		r.kept = true
 		r.Section(title)
 		text = strings.TrimSpace(text)
 		if !strings.HasPrefix(text, "*Measured in ") {

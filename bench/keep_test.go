@@ -30,7 +30,7 @@ func TestPartsOfAnEarlierReportAreKept(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := text.String()
-		for _, want := range []string{"new replay", "1,234 | met", "as fast", "| p99 of something | x |", "Measured in an earlier run, of 2026-11-24 at e0df16e.*\n\nas fast", "| p99 from acknowledgement to notification | at most 1 s | 0.05 s | met |"} {
+		for _, want := range []string{"What does not say otherwise was measured in one run", "new replay", "1,234 | met", "as fast", "| p99 of something | x |", "Measured in an earlier run, of 2026-11-24 at e0df16e.*\n\nas fast", "| p99 from acknowledgement to notification | at most 1 s | 0.05 s | met |"} {
 			if strings.Count(got, want) != 1 {
 				t.Errorf("%q is there %d times in\n%s", want, strings.Count(got, want), got)
 			}

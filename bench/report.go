@@ -13,6 +13,8 @@ type Report struct {
 	Machine []string // one line each: processor, versions
 	Data    string   // what was measured on
 	Quick   bool     // at a scale at which nothing is proven
+	Busy    string   // what other work the machine had; "" for none to speak of
+	kept    bool     // parts are of an earlier run
 	goals   []goal
 	body    strings.Builder
 }
@@ -67,11 +69,18 @@ func (r *Report) Table(rows ...[]string) {
 // Write writes all of it.
 func (r *Report) Write(w io.Writer) error {
 	var b strings.Builder
-	b.WriteString("# Benchmarks\n\nWritten by `make bench`; not edited by hand. Everything was measured in one run on one machine:\n\n")
+	what := "Everything"
+	if r.kept {
+		what = "What does not say otherwise"
+	}
+	b.WriteString("# Benchmarks\n\nWritten by `make bench`; not edited by hand. " + what + " was measured in one run on one machine:\n\n")
 	for _, m := range r.Machine {
 		fmt.Fprintf(&b, "- %s\n", m)
 	}
 	fmt.Fprintf(&b, "\n%s\n\n", r.Data)
+	if r.Busy != "" {
+		fmt.Fprintf(&b, "**%s**\n\n", r.Busy)
+	}
 	if r.Quick {
 		b.WriteString("**This is the quick run: the scale is too small for its numbers to prove anything.**\n\n")
 	}

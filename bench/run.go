@@ -105,6 +105,7 @@ func Run(ctx context.Context, o Options) (r *Report, err error) {
 	b := &bench{Options: o, dir: dir, Report: &Report{Quick: o.Quick, Machine: o.machine(), Data: fmt.Sprintf(
 		"Data: %d services, 4 counters each, every %s for %d days: %.1f million samples. Half of the services have mild traffic, half bursts; counters reset, scrapes are missed, services fall silent, some with stale markers. Chunks are of the newest encoding (XOR2), for all readers. Windows: %s. A tick is a minute.",
 		o.Services, Scrape, o.Days, float64(o.Samples())/1e6, spans(Windows))}}
+	b.Busy = busy()
 	for _, row := range rows {
 		if len(o.Only) > 0 && !slices.Contains(o.Only, row.name) {
 			continue
@@ -136,6 +137,16 @@ func (o *Options) peer(name string) (string, error) {
 		return "", fmt.Errorf("no %s: scripts/bench-tools and scripts/test-tools build it", name)
 	}
 	return path, nil
+}
+
+// busy says so when other work shares the processors.
+func busy() string {
+	raw, _ := os.ReadFile("/proc/loadavg")
+	var load float64
+	if _, err := fmt.Sscan(string(raw), &load); err != nil || load < 1.5*float64(runtime.NumCPU()) {
+		return ""
+	}
+	return fmt.Sprintf("The machine was busy with other work: load %.0f on %d processors. Times are longer than on an idle one, and the more so the more a way lives from the caches, as ours does.", load, runtime.NumCPU())
 }
 
 var version = regexp.MustCompile(`v?\d+\.\d+\.\d+`)
