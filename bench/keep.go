@@ -16,6 +16,7 @@ var parts = map[string][]string{
 	"backtest": {"Replaying history", "replay by", "replay beside", "the same numbers in a replay", "backtest"},
 	"latency":  {"From a bad sample", "p99 ", "p50 ", "latency"},
 	"write":    {"Remote write", "write"},
+	"logs":     {"Logs", "log ingest", "logs", "memory of the idle"},
 }
 
 // Keep takes from an earlier report, as it was written, the parts that were not measured
