@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	suspectDepth      = 4             // dependency steps that are looked at
-	suspectQuiet      = 2 * time.Hour // before the onset
+	suspectDepth      = 4         // dependency steps that are looked at
+	suspectQuiet      = time.Hour // before the onset
 	suspectAfter      = 30 * time.Minute
 	suspectPatience   = 5 * time.Second // for the stores; a page does not wait longer
 	suspectAgain      = 30 * time.Second

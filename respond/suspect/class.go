@@ -1,6 +1,7 @@
 package suspect
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -76,6 +77,18 @@ func hasWord(have []string, w string) bool {
 		}
 	}
 	return false
+}
+
+// stem is a metric's name without the statistic that was taken of it.
+func stem(metric string) string {
+	keep := slices.DeleteFunc(words(metric), func(w string) bool {
+		switch w {
+		case "average", "avg", "mean", "median", "min", "max", "sum", "stddev":
+			return true
+		}
+		return strings.Trim(strings.TrimPrefix(w, "p"), "0123456789") == ""
+	})
+	return strings.Join(keep, " ")
 }
 
 // words splits a name at everything that is no letter or digit, and where a small

@@ -20,7 +20,7 @@ type Store interface {
 
 const (
 	maxSeries = 5000 // of one case
-	cells     = 480  // of the time axis, for each
+	cells     = 720  // of the time axis, for each
 )
 
 // Gather reads the signals of some resources from a metrics store. names maps what the
@@ -73,14 +73,15 @@ func Gather(ctx context.Context, store Store, names map[string]string, from, to 
 }
 
 // ignored are series that say nothing of a cause: buckets, facts about a build, what
-// the scraper and the alerts write themselves, and the inner life of Go's allocator.
+// the scraper and the alerts write themselves, the inner life of Go's allocator, and
+// what a process tells of its whole machine.
 func ignored(name string) bool {
 	for _, s := range []string{"_bucket", "_info", "_created", "_timestamp_seconds", "_start_time_seconds"} {
 		if strings.HasSuffix(name, s) {
 			return true
 		}
 	}
-	for _, p := range []string{"ALERTS", "scrape_", "promhttp_", "go_memstats_", "go_sched_", "go_gc_", "go_godebug_", "go_cgo_", "go_cpu_", "slo:", "slo_"} {
+	for _, p := range []string{"ALERTS", "scrape_", "promhttp_", "process_network_", "process_virtual_memory_", "process_max_", "go_memstats_", "go_sched_", "go_gc_", "go_godebug_", "go_cgo_", "go_cpu_", "slo:", "slo_"} {
 		if strings.HasPrefix(name, p) {
 			return true
 		}

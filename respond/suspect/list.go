@@ -10,9 +10,7 @@ import (
 func bare(c *Case) window {
 	o := ms(c.Onset)
 	if o == 0 {
-		for _, l := range c.Logs {
-			o = max(o, ms(l.At))
-		}
+		o = onsetOfLogs(c.Logs)
 		for i := range c.Changes {
 			o = max(o, ms(c.Changes[i].At))
 		}

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 )
 
@@ -17,10 +18,14 @@ type surge struct {
 	usual    float64 // how many were to be expected
 	z        float64
 	at       int64    // the first since the onset
+	until    int64    // the last
 	about    []string // other resources that the record names
 }
 
-// severities weigh what a record says of itself.
+// ended is the silence after which a pattern is over.
+const ended = 5 * time.Minute
+
+// severity weighs what a record says of itself.
 func severity(s, body string) float64 {
 	switch l := strings.ToLower(s); {
 	case strings.HasPrefix(l, "fatal"), strings.HasPrefix(l, "crit"), strings.HasPrefix(l, "emerg"), strings.HasPrefix(l, "alert"), strings.HasPrefix(l, "panic"), strings.HasPrefix(l, "err"):
@@ -107,6 +112,7 @@ func surges(logs []Log, w window, name func(string) string, known map[string]boo
 				x.at = t
 			}
 			x.count++
+			x.until = max(x.until, t)
 		} else {
 			x.before++
 		}
@@ -127,9 +133,12 @@ func surges(logs []Log, w window, name func(string) string, known map[string]boo
 			if weight < 0.6 {
 				continue
 			}
-			weight *= 0.7
-		} else if x.before == 0 && weight >= 0.6 {
+		}
+		if x.before == 0 && weight >= 0.6 {
 			z = math.Max(z, 2*still) // a new error: one is enough to be told
+		}
+		if silence := last - x.until; silence > ended.Milliseconds() && silence > 2*(x.until-x.at) {
+			z *= 0.3 // it came and went, and others have gone on writing since
 		}
 		x.z = math.Min(z, 40) * weight
 		if x.z <= still || float64(x.count) < 2*x.usual {
@@ -146,6 +155,34 @@ func surges(logs []Log, w window, name func(string) string, known map[string]boo
 	}
 	slices.SortStableFunc(out, func(a, b surge) int { return cmpDown(a.z, b.z) })
 	return out
+}
+
+// onsetOfLogs is when the complaints began that still go on at the end; the end where
+// there are none. 0 without records.
+func onsetOfLogs(logs []Log) int64 {
+	type run struct{ first, last int64 }
+	patterns := map[uint64]run{}
+	var end int64
+	for _, l := range logs {
+		t := l.At.UnixMilli()
+		end = max(end, t)
+		if severity(l.Severity, l.Body) < 0.6 {
+			continue
+		}
+		k := template(l.Resource + " " + l.Body)
+		r, ok := patterns[k]
+		if !ok {
+			r = run{t, t}
+		}
+		patterns[k] = run{min(r.first, t), max(r.last, t)}
+	}
+	onset := end
+	for _, r := range patterns {
+		if silence := end - r.last; silence <= ended.Milliseconds() || silence <= 2*(r.last-r.first) {
+			onset = min(onset, r.first)
+		}
+	}
+	return onset
 }
 
 // mentions says that a text has a name as a word of its own.

@@ -45,11 +45,12 @@ type Evidence struct {
 	Weight float64
 }
 
-var (
+const (
 	most      = 10
 	leastSum  = 1.0  // of strength: below it nobody is blamed
 	leastSure = 0.1  // the same where something is wrong for sure
-	beyond    = 1.25 // times what the quiet window's own worst hour has
+	leastLogs = 0.25 // the same where records are all there is
+	beyond    = 1.25 // times what quiet windows get
 )
 
 // resource is what is known of one while ranking.
@@ -108,18 +109,21 @@ func rank(c *Case) Result {
 	}
 	k := newKnown(c)
 	g := newGraph(c.Edges, k.of)
-	scored := score(c, k, g, w, true)
+	scale := yardstick{levels(c.Signals, w), counts(c.Signals, w)}
+	scored := score(c, k, g, w, scale, true)
 	res := Result{Verdict: Nobody, Onset: at(w.onset)}
 	best := 0.0
-	for _, r := range scored { // what is explained by another counts for the verdict in full
-		best = math.Max(best, math.Max(r.score, r.shown))
+	for _, r := range scored { // what is explained by another counts for the verdict in full, a change does not
+		best = math.Max(best, math.Max(r.score/(1+wchange*r.moved()), r.shown))
 	}
 	bar := leastSum
 	switch {
 	case c.Sure:
 		bar = leastSure
-	case comparable && !suffers(c, scored):
-		bar = math.Max(1.5*leastSum, beyond*quietBest(c, k, g, w))
+	case !comparable && len(c.Logs) > 0:
+		bar = leastLogs
+	case comparable && !suffers(c, k, scored):
+		bar = calmBar(quietScores(c, k, g, w, scale))
 	}
 	if best < bar {
 		return res
@@ -129,9 +133,9 @@ func rank(c *Case) Result {
 	return res
 }
 
-// quietBest is the best score that windows of the quiet time itself would get: what
-// the incident has to exceed for anybody to be blamed.
-func quietBest(c *Case, k *names, g *graph, w window) float64 {
+// quietScores are the best scores that windows of the quiet time itself get: what the
+// incident is held against.
+func quietScores(c *Case, k *names, g *graph, w window, scale yardstick) []float64 {
 	const tries = 6
 	length := w.end - w.earliest
 	var tops []float64
@@ -145,23 +149,30 @@ func quietBest(c *Case, k *names, g *graph, w window) float64 {
 			from := q[0] + room*i/n
 			p := window{earliest: from, onset: from + (w.onset - w.earliest), end: from + length, segment: q[0], quiet: [][2]int64{{q[0], from}, {from + length, q[1]}}}
 			x := 0.0
-			for _, r := range score(c, k, g, p, false) {
+			for _, r := range score(c, k, g, p, scale, false) {
 				x = math.Max(x, r.score)
 			}
 			tops = append(tops, x)
 		}
 	}
-	if len(tops) == 0 {
-		return 0
+	return tops
+}
+
+// calmBar is what has to be exceeded where the target does not say that anything is
+// wrong. With too few quiet windows to tell it is a fixed one, higher than usual.
+func calmBar(quiet []float64) float64 {
+	const enough = 4
+	if len(quiet) < enough {
+		return 1.5 * leastSum
 	}
-	slices.Sort(tops)
-	return tops[max(0, len(tops)-2)]
+	slices.Sort(quiet)
+	return math.Max(leastSum, beyond*quantile(quiet, topq))
 }
 
 // suffers says that the target itself shows that something is wrong, beyond what it
 // shows now and then in quiet times.
-func suffers(c *Case, all []*resource) bool {
-	i := slices.IndexFunc(all, func(r *resource) bool { return r.name == c.Target })
+func suffers(c *Case, k *names, all []*resource) bool {
+	i := slices.IndexFunc(all, func(r *resource) bool { return r.name == k.of(c.Target) })
 	return c.Target != "" && i >= 0 && all[i].out >= 0.5
 }
 
@@ -186,9 +197,15 @@ func newKnown(c *Case) *names {
 	return k
 }
 
+// yardstick is what the size of a shift is held against.
+type yardstick struct {
+	level map[string]float64 // of each metric, over all resources
+	asked map[string]float64 // requests that a sample of a resource stands for
+}
+
 // score judges every resource in one window. Changes and logs are left out for the
 // windows that only serve as a yardstick.
-func score(c *Case, k *names, g *graph, w window, all bool) []*resource {
+func score(c *Case, k *names, g *graph, w window, scale yardstick, all bool) []*resource {
 	byName := map[string]*resource{}
 	var out []*resource
 	get := func(name string) *resource {
@@ -200,10 +217,9 @@ func score(c *Case, k *names, g *graph, w window, all bool) []*resource {
 		}
 		return r
 	}
-	lv, asked := levels(c.Signals, w), counts(c.Signals, w)
 	for i := range c.Signals {
 		s := &c.Signals[i]
-		sh := measure(s, w, lv[s.Metric], asked[s.Resource])
+		sh := measure(s, w, scale.level[s.Metric], scale.asked[s.Resource])
 		if sh.quiet < leastSeen {
 			continue
 		}
@@ -283,16 +299,23 @@ func score(c *Case, k *names, g *graph, w window, all bool) []*resource {
 	return out
 }
 
-// sum takes the strongest of each side. Of three and more metrics of one class the
+// sum takes the strongest of each side. Of three and more statistics of one metric the
 // second counts: they measure the same thing, and one alone is an outlier.
 func (r *resource) sum() {
-	byClass := map[string][]*shift{}
+	byMetric := map[string][]*shift{}
+	var order []string
 	for i := range r.shifts {
 		s := &r.shifts[i]
-		byClass[s.class.name] = append(byClass[s.class.name], s)
+		k := s.class.name + " " + stem(s.signal.Metric)
+		if byMetric[k] == nil {
+			order = append(order, k)
+		}
+		byMetric[k] = append(byMetric[k], s)
 	}
+	faces := map[string]int{}
 	top := 0.0
-	for _, group := range byClass {
+	for _, k := range order {
+		group := byMetric[k]
 		slices.SortStableFunc(group, func(a, b *shift) int { return cmpDown(a.z, b.z) })
 		s := group[0]
 		if len(group) >= 3 {
@@ -304,7 +327,10 @@ func (r *resource) sum() {
 			r.in = math.Max(r.in, v)
 		case outward:
 			r.out = math.Max(r.out, v)
-			if v > 0 {
+			if n, there := faces[s.class.name]; there {
+				r.outs[n].strength = math.Max(r.outs[n].strength, v)
+			} else if v > 0 {
+				faces[s.class.name] = len(r.outs)
 				r.outs = append(r.outs, face{class: s.class.name, strength: v, lost: 1})
 			}
 		default:
@@ -337,7 +363,11 @@ func (r *resource) base() float64 {
 	if r.hasIn && r.in == 0 {
 		out *= calm // its own signals are calm: it suffers
 	}
-	return math.Max(r.in, out) + both*math.Min(r.in, out) + wload*math.Max(r.loads, 0) + 0.6*r.logStrength() + 0.2*r.accused
+	logs := 0.6
+	if !r.hasAny { // they are all there is
+		logs = 1
+	}
+	return math.Max(r.in, out) + both*math.Min(r.in, out) + wload*r.loads + logs*r.logStrength() + 0.2*r.accused
 }
 
 // weigh is how well a change fits what its resource did.
@@ -360,22 +390,31 @@ func (r *resource) weighChanges() {
 	}
 }
 
+// moved is the weight of the change of a resource whose signals moved.
+func (r *resource) moved() float64 {
+	if r.base() == 0 {
+		return 0
+	}
+	return r.weight
+}
+
 // finish joins the evidence to one score.
 func (r *resource) finish(c *Case, g *graph, target string, shifted float64) {
-	r.score = r.base() * (1 + wchange*r.weight)
+	r.score = r.base() * (1 + wchange*r.moved())
+	apart := 0.0 // what a change says by itself
 	switch {
-	case r.hasAny && r.base() == 0 && c.Sure:
-		// It was changed, and no signal that is read moved: there are others.
-		r.score += leastSum * r.weight
-	case r.hasAny && r.base() == 0:
-		// It was changed, and its signals did not move: a bystander.
-		r.score += 0.1 * r.weight * math.Min(shifted, 1)
-	case !r.hasAny && len(c.Signals) > 0:
-		// Nobody watches it. It can be what moved the others.
-		r.score += 0.8 * r.weight * math.Min(shifted, 4)
-	case !r.hasAny:
-		r.score += 2 * leastSum * r.weight
+	case r.base() > 0:
+	case len(c.Signals)+len(c.Logs) == 0: // changes are all there is
+		apart = 2 * leastSum
+	case r.hasAny: // it was changed, and its signals did not move: a bystander
+		apart = 0.1 * math.Min(shifted, 1)
+	default: // nobody watches it: it can be what moved the others
+		apart = 0.8 * math.Min(shifted, 4)
 	}
+	if c.Sure && r.base() == 0 { // something is wrong, though no signal that is read says what
+		apart = math.Max(apart, leastSum)
+	}
+	r.score += apart * r.weight
 	if g.edges > 0 && target != "" {
 		if !r.reached {
 			r.score *= 0.3
@@ -387,11 +426,12 @@ func (r *resource) finish(c *Case, g *graph, target string, shifted float64) {
 }
 
 // The weights of the kinds of evidence.
-var (
+const (
 	expl    = 0.85 // of an outward shift that callees account for in full
 	calm    = 0.6  // of an outward shift where the resource's own signals are calm
 	wload   = 0.3  // of a shift in what is asked of it
 	both    = 0.4  // of the weaker side, where both its own and its outward signals moved
-	wchange = 0.8  // of a change that fits perfectly
+	wchange = 0.5  // of a change that fits perfectly
+	topq    = 0.8  // of the scores in quiet windows: which of them is the yardstick
 	listcut = 0.1  // of the bar: below it a suspect is not told
 )

@@ -36,7 +36,7 @@ func relate(all []*resource, byName map[string]*resource, g *graph, target strin
 			continue
 		}
 		for i := range r.shifts {
-			if s := &r.shifts[i]; s.class.side == outward && s.strength() > 0 {
+			if s := &r.shifts[i]; s.class.side == outward && s.strength() >= plain {
 				worst[s.signal.Metric] = math.Max(worst[s.signal.Metric], r.loss(s))
 			}
 		}
@@ -84,6 +84,9 @@ func account(r, t *resource, class string, worst map[string]float64) float64 {
 	return share
 }
 
+// plain is the strength from which a shift is sure enough to be the measure of others.
+const plain = 1.0
+
 // otherwise is what a shift counts that the target does not show.
 const otherwise = 0.3
 
@@ -105,10 +108,10 @@ func explains(callee, caller *resource, o *face) float64 {
 }
 
 // passes is the share of one's loss of a class that is another's as well, or -1 where
-// no metric of it is measured of both. Means say it best: times requests, a mean is a
+// nothing comparable is measured of both. Means say it best: times requests, a mean is a
 // total, and a percentile is not.
 func passes(inner, outer *resource, class string) float64 {
-	var means, others []float64
+	var means, others, alike []float64
 	x, y := inner.requests(), outer.requests()
 	for i := range outer.shifts {
 		o := &outer.shifts[i]
@@ -117,31 +120,50 @@ func passes(inner, outer *resource, class string) float64 {
 		}
 		for j := range inner.shifts {
 			s := &inner.shifts[j]
-			if s.signal.Metric != o.signal.Metric {
+			same := s.signal.Metric == o.signal.Metric
+			if !same && (s.class.name != class || unit(s) == "" || unit(s) != unit(o)) {
 				continue
 			}
 			a, b, share := s.delta(), o.delta(), 0.0
-			if x > 0 && y > 0 {
+			if same && x > 0 && y > 0 {
 				a, b = a*x, b*y
 			}
 			if s.strength() > 0 && b > 0 {
 				share = math.Min(1, a/b)
 			}
-			if mean(o.signal.Metric) {
+			switch {
+			case !same:
+				alike = append(alike, share)
+			case mean(o.signal.Metric):
 				means = append(means, share)
-			} else {
+			default:
 				others = append(others, share)
 			}
 		}
 	}
-	if len(means) > 0 {
+	switch slices.Sort(others); {
+	case len(means) > 0:
 		return slices.Max(means)
+	case len(others) > 0:
+		return quantile(others, 0.5)
+	case len(alike) > 0: // metrics that have only the unit in common
+		return slices.Max(alike)
 	}
-	if len(others) == 0 {
-		return -1
+	return -1
+}
+
+// unit is in what a shift is measured, where that makes two metrics comparable.
+func unit(s *shift) string {
+	if s.class.share {
+		return "share"
 	}
-	slices.Sort(others)
-	return quantile(others, 0.5)
+	for _, w := range words(s.signal.Metric) {
+		switch w {
+		case "seconds", "ms", "milliseconds", "microseconds":
+			return w
+		}
+	}
+	return ""
 }
 
 // mean says that a metric is a mean, by its name.

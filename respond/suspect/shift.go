@@ -30,7 +30,7 @@ func strength(z float64) float64 {
 	return math.Log2(math.Min(z, 1e4) / still)
 }
 
-var (
+const (
 	still     = 2.5   // deviations that mean nothing
 	sustained = 90e3  // milliseconds that a shift has to last to count in full
 	relative  = 0.1   // of its own level: no scale is smaller
@@ -51,9 +51,11 @@ func levels(signals []Signal, w window) map[string]float64 {
 			lo, hi := s.between(span[0], span[1])
 			q = append(q, thin(s.Values[lo:hi])...)
 		}
+		top := peak[s.Metric]
 		for _, v := range s.Values {
-			peak[s.Metric] = math.Max(peak[s.Metric], math.Abs(v))
+			top = max(top, math.Abs(v))
 		}
+		peak[s.Metric] = top
 		if len(q) > 0 {
 			slices.Sort(q)
 			all[s.Metric] = append(all[s.Metric], math.Abs(quantile(q, 0.5)))
@@ -108,7 +110,8 @@ func measure(s *Signal, w window, level, requests float64) shift {
 	if n < leastSeen {
 		return out
 	}
-	k := min(int(sustained/float64(max(step, 1))), n/8)
+	began, until := s.between(w.onset, w.end)
+	k := min(int(sustained/float64(max(step, 1))), n/8, until-began) // no more than the incident has
 	v := smooth(s, max(k, 1), step)
 	quiet := make([]float64, 0, n)
 	for _, span := range w.quiet {
@@ -122,7 +125,7 @@ func measure(s *Signal, w window, level, requests float64) shift {
 	if lo == hi {
 		return out
 	}
-	sorted := slices.Clone(quiet)
+	sorted := thin(quiet)
 	slices.Sort(sorted)
 	med := quantile(sorted, 0.5)
 	out.base = med

@@ -29,7 +29,17 @@ type stretch struct{ from, to int64 } // both inclusive
 // stretches finds the unbroken parts of the time axis.
 func stretches(signals []Signal) []stretch {
 	var all []int64
+	type axis struct {
+		first, last int64
+		n           int
+	}
+	seen := map[axis]bool{} // most signals have their samples at the same times
 	for _, s := range signals {
+		n := len(s.Times)
+		if n == 0 || seen[axis{s.Times[0], s.Times[n-1], n}] {
+			continue
+		}
+		seen[axis{s.Times[0], s.Times[n-1], n}] = true
 		all = append(all, s.Times...)
 	}
 	if len(all) == 0 {
@@ -168,6 +178,7 @@ func findOnset(c *Case, parts []stretch, from, to int64) int64 {
 				return parts[i].from
 			}
 		}
+		return search.from // all alike: the last is the incident
 	}
 	const candidates = 40
 	span := search.to - search.from
@@ -199,9 +210,9 @@ func findOnset(c *Case, parts []stretch, from, to int64) int64 {
 	return where
 }
 
-// thin takes at most 120 of the values, evenly. It returns a copy.
+// thin takes at most 240 of the values, evenly. It returns a copy.
 func thin(v []float64) []float64 {
-	const most = 120
+	const most = 240
 	if len(v) <= most {
 		return slices.Clone(v)
 	}

@@ -110,7 +110,7 @@ func (r *resource) graphText(c *Case) []Evidence {
 		if r.distance > 1 {
 			steps = "steps"
 		}
-		say("%s depends on it, over %d %s", c.Target, r.distance, steps)
+		say("%s depends on it, over %d %s", c.Target[strings.LastIndexByte(c.Target, '/')+1:], r.distance, steps)
 		if top != nil && top.lost >= 0.3 {
 			say("%.0f %% of the %s that was lost passes through it", 100*top.lost, top.class)
 		}
