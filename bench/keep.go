@@ -16,6 +16,7 @@ var parts = map[string][]string{
 	"backtest": {"Replaying history", "replay by", "replay beside", "the same numbers in a replay", "backtest"},
 	"latency":  {"From a bad sample", "p99 ", "p50 ", "latency"},
 	"write":    {"Remote write", "write"},
+	"alerts":   {"Alerts, beside", "alerts"},
 	"logs":     {"Logs", "log ingest", "logs", "memory of the idle"},
 }
 
