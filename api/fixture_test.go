@@ -35,6 +35,7 @@ import (
 	findingbook "github.com/evenkeel/evenkeel/detect/finding"
 	"github.com/evenkeel/evenkeel/learn/delivery"
 	reviewbook "github.com/evenkeel/evenkeel/learn/review"
+	"github.com/evenkeel/evenkeel/learn/toil"
 	"github.com/evenkeel/evenkeel/learn/tune"
 	"github.com/evenkeel/evenkeel/observe"
 	"github.com/evenkeel/evenkeel/observe/logs"
@@ -214,6 +215,11 @@ func newWorld(t *testing.T) *world {
 		Calls: func(context.Context, time.Time, time.Time) ([]observe.Call, error) {
 			return []observe.Call{{Client: "checkout", Server: "payments", Calls: 3}}, nil
 		},
+		Toil: func(ctx context.Context, from, to time.Time) (toil.Report, error) {
+			spans, err := toil.NewBook(w.db).Spans(ctx, from, to)
+			return toil.Make(spans, from, to, func(declare.TeamID) int { return 2 }), err
+		},
+		LogToil:  toil.NewBook(w.db).Log,
 		Requests: requestdesk.New(requestdesk.Options{DB: w.db, Workspace: func() *declare.Workspace { return ws }, Runs: w.runs, Changes: changes, Logger: log, Check: func(string) error { return nil }}),
 		Delivery: func(ctx context.Context, _ []declare.ServiceID, from, to time.Time) (delivery.Report, error) {
 			found, err := changes.List(ctx, act.ChangeFilter{})

@@ -136,6 +136,8 @@ func (s *server) requestRoutes() []route {
 		return send(post, "/requests/{request}/"+name, summary, ok, s.onRequest(do))
 	}
 	return []route{
+		get("/toil", "Minutes of toil of each team, and what to automate first.", s.toil),
+		send(post, "/toil", "Write down in a line what you have just spent time on.", created, s.logToil),
 		get("/request-items", "What people may ask for.", s.requestItems),
 		get("/requests", "Requests, newest first.", s.requestList),
 		send(post, "/requests", "Ask for something. Where nobody has to approve it, it is fulfilled at once.", created, s.submitRequest),

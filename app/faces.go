@@ -18,7 +18,7 @@ func (a *App) faces() (map[string]http.Handler, error) {
 		Workspace: a.ws, WorkspaceProblems: a.watcher.Problems, Journal: a.db, Findings: a.findings, Incidents: a.incidents, Desk: a.incidents, Changes: a.changes,
 		Runs: a.runs, Reviews: a.reviews, Silences: a.alerts, Accounts: a.accounts, Query: a.engine.Query, Replay: a.replay, URL: a.link, Stores: a.stores,
 		Explain: a.engine.Explain,
-		Hygiene: a.hygiene, TakeChanges: a.takeChanges, Requests: a.requests, Delivery: a.delivery, Gate: a.gate, Gates: a.gates.List, Verification: a.verified.Get,
+		Hygiene: a.hygiene, TakeChanges: a.takeChanges, Toil: a.toil, LogToil: a.logToil, Requests: a.requests, Delivery: a.delivery, Gate: a.gate, Gates: a.gates.List, Verification: a.verified.Get,
 		Budget:   a.budgetReport,
 		Reaching: api.Reaching{Escalations: a.ladder, Reach: a.reach},
 		Roster:   a.roster,

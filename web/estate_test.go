@@ -29,6 +29,7 @@ import (
 	"github.com/evenkeel/evenkeel/detect/rule"
 	"github.com/evenkeel/evenkeel/journal"
 	"github.com/evenkeel/evenkeel/learn"
+	"github.com/evenkeel/evenkeel/learn/toil"
 	"github.com/evenkeel/evenkeel/observe/logs"
 	"github.com/evenkeel/evenkeel/observe/trace"
 	"github.com/evenkeel/evenkeel/respond"
@@ -121,7 +122,7 @@ func (e *estate) options() Options {
 		QueryRange: func(_ context.Context, expr string, from, to time.Time, step time.Duration) ([]Series, error) {
 			return e.query(expr, from, to, step)
 		},
-		Replay: e.replay, Requests: e.requestDesk(), Delivery: e.delivery, Gate: e.gate, Gates: gate.NewBook(e.db).List, Verification: verify.NewBook(e.db).Get,
+		Replay: e.replay, Toil: e.toil, LogToil: toil.NewBook(e.db).Log, Requests: e.requestDesk(), Delivery: e.delivery, Gate: e.gate, Gates: gate.NewBook(e.db).List, Verification: verify.NewBook(e.db).Get,
 		Logs: e.lines, Traces: e.spans, Exemplars: e.exemplars,
 		Patterns: patternsOfTheNight(),
 		Rules:    func(context.Context) []rule.Rule { return e.rules },

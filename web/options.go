@@ -19,6 +19,7 @@ import (
 	"github.com/evenkeel/evenkeel/journal"
 	"github.com/evenkeel/evenkeel/learn"
 	"github.com/evenkeel/evenkeel/learn/delivery"
+	"github.com/evenkeel/evenkeel/learn/toil"
 	"github.com/evenkeel/evenkeel/observe/logs"
 	"github.com/evenkeel/evenkeel/observe/trace"
 	"github.com/evenkeel/evenkeel/respond"
@@ -83,6 +84,9 @@ type Options struct {
 
 	// Budget says how the budget of an objective stands. Optional: without it nobody knows.
 	Budget func(ctx context.Context, o *declare.Objective, now time.Time) (*budget.Report, error)
+	// Toil counts it; LogToil writes a line of its log. Optional, both.
+	Toil    func(ctx context.Context, from, to time.Time) (toil.Report, error)
+	LogToil func(ctx context.Context, now time.Time, who declare.PersonID, team declare.TeamID, d time.Duration, text string) (toil.Entry, error)
 	// Requests is the desk of requests. Optional.
 	Requests Requests
 	// Delivery measures how changes of some services, nil for all, reached users. Optional.

@@ -192,6 +192,7 @@ func navigation(incidents, waiting, refused int, admin bool) []navGroup {
 			{Label: "Reviews", URL: "/reviews", Section: "reviews", Key: "v"},
 			{Label: "Alert review", URL: "/alerts/review", Section: "alert-review", Key: "a"},
 			{Label: "Delivery", URL: "/delivery", Section: "delivery", Key: "d"},
+			{Label: "Toil", URL: "/toil", Section: "toil", Key: "l"},
 			{Label: "Journal", URL: "/journal", Section: "journal", Key: "j"},
 		}},
 	}

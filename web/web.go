@@ -160,6 +160,8 @@ func (s *site) routes() map[string]handler {
 		"POST /requests/{n}":        s.doRequest,
 
 		"GET /delivery": s.delivery,
+		"GET /toil":     s.toil,
+		"POST /toil":    s.logToil,
 
 		"GET /gate":  s.gate,
 		"POST /gate": s.askGate,
