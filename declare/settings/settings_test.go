@@ -33,6 +33,7 @@ levels: [{name: new}, {name: old, alone: high, approve: high}]
 	want.Limits = declare.Limits{BodyBytes: 512 << 20, SamplesPerWrite: 10, LabelsPerSeries: 11, LabelNameBytes: 12, LabelValueBytes: 13, ActiveSeries: 14, Future: time.Minute}
 	want.Host.Disabled, want.Host.Interval, want.OTLP.GRPC = true, 5*time.Second, "off"
 	want.Runner.User = "nobody"
+	want.Channels = Default().Channels
 	want.Levels = []declare.Level{{Name: "new", Alone: "none", Approve: "none"}, {Name: "old", Rank: declare.Lead, Alone: "high", Approve: "high"}}
 	if !reflect.DeepEqual(s, want) {
 		t.Errorf("got\n%+v\nwant\n%+v", s, want)

@@ -78,6 +78,7 @@ type Pipeline struct {
 	failures    failures
 	inhibitions inhibitions
 	storms      storms
+	records     ledger // of deliveries
 
 	saving     sync.Mutex // one snapshot at a time
 	ending     sync.Mutex // one silence ends at a time
@@ -116,6 +117,7 @@ func New(o Options) (*Pipeline, error) {
 	p.sent = promauto.With(o.Registerer).NewCounterVec(prometheus.CounterOpts{
 		Name: "evenkeel_notifications_total", Help: "Notifications, by integration and status (sent, failed, held).",
 	}, []string{"integration", "status"})
+	p.records.db = o.DB
 	p.external = &external{Alerts: p.alerts, p: p, ends: map[model.Fingerprint]*amalert.Alert{}}
 	p.api, err = apiv2.NewAPI(p.external, p.alertGroups, p.groups.Muted, p.silences, nil, o.Logger, o.Registerer)
 	if err != nil {

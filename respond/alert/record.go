@@ -100,7 +100,7 @@ func (r *recorder) record(ctx context.Context, now time.Time, alerts []*amalert.
 	// The delivery's own context ends with its flush.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	err := r.p.o.DB.Update(ctx, func(tx *state.Tx) error {
+	err := r.p.records.write(ctx, func(tx *state.Tx) error {
 		for incident, findings := range byIncident {
 			list, err := json.Marshal(findings)
 			if err != nil {
