@@ -2,6 +2,7 @@ package journald
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -121,17 +122,13 @@ func (f *Follower) read(ctx context.Context, out interface{ Read([]byte) (int, e
 			select {
 			case l, ok := <-lines:
 				if more = ok; ok {
-					cursor = f.add(batch, l)
+					cursor = cmp.Or(f.add(batch, l), cursor) // a broken entry has none
 				}
 			default:
 				more = false
 			}
 		}
-		for {
-			err := batch.Commit()
-			if err == nil {
-				break
-			}
+		if err := batch.Commit(); err != nil {
 			return err // from the cursor on, again
 		}
 		if cursor != "" {

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -28,7 +29,7 @@ func store(t testing.TB) *logs.Store {
 func messages(t *testing.T, s *logs.Store, query string) (out []string) {
 	t.Helper()
 	s.Flush()
-	q, err := logs.ParseQuery(query+" | sort by (_time)", time.Now())
+	q, err := logs.ParseQuery(query, time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,6 +39,7 @@ func messages(t *testing.T, s *logs.Store, query string) (out []string) {
 	}); err != nil {
 		t.Fatal(err)
 	}
+	slices.Sort(out)
 	return out
 }
 
