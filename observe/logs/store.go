@@ -257,8 +257,23 @@ func (s *Store) Close() error {
 		return nil
 	}
 	s.closed = true
+	s.settle()
 	s.engine.MustClose()
 	return s.wal.close(true)
+}
+
+// settle waits until the engine merges nothing: when it closes it takes its index away
+// from merges that are still under way.
+func (s *Store) settle() {
+	s.engine.DebugFlush()
+	for quiet, tries := 0, 0; quiet < 3 && tries < 400; tries++ {
+		time.Sleep(5 * time.Millisecond) // of the engine's own goroutines nothing can be awaited
+		var ss logstorage.StorageStats
+		s.engine.UpdateStats(&ss)
+		if quiet++; ss.ActiveInmemoryMerges+ss.ActiveSmallMerges+ss.ActiveBigMerges > 0 {
+			quiet = 0
+		}
+	}
 }
 
 var errClosed = errors.New("the store is closed")
