@@ -7,8 +7,8 @@ import (
 	"github.com/evenkeel/evenkeel/respond"
 )
 
-// Duty is who is on call in one schedule.
-type Duty struct {
+// OnCallDuty is who is on call in one schedule.
+type OnCallDuty struct {
 	Schedule string             `json:"schedule"`
 	Team     declare.TeamID     `json:"team"`
 	Person   declare.PersonID   `json:"person,omitempty" doc:"Absent when nobody is."`
@@ -25,21 +25,21 @@ type dutyQuery struct {
 	Team declare.TeamID `query:"team"`
 }
 
-func (s *server) onCall(c *call, q dutyQuery) (List[Duty], error) {
+func (s *server) onCall(c *call, q dutyQuery) (List[OnCallDuty], error) {
 	ws := s.Workspace()
 	if q.Team != "" && ws.Team(q.Team) == nil {
-		return List[Duty]{}, unknown("team", string(q.Team), "")
+		return List[OnCallDuty]{}, unknown("team", string(q.Team), "")
 	}
 	if q.At.IsZero() {
 		q.At = c.now.UTC().Truncate(time.Second)
 	}
-	var out []Duty
+	var out []OnCallDuty
 	for _, sch := range ws.Schedules {
 		if q.Team != "" && sch.Team != q.Team {
 			continue
 		}
 		found := sch.Duty(q.At)
-		d := Duty{Schedule: sch.Name, Team: sch.Team, Person: found.Person, Shadows: found.Shadows, Why: found.Why, At: q.At}
+		d := OnCallDuty{Schedule: sch.Name, Team: sch.Team, Person: found.Person, Shadows: found.Shadows, Why: found.Why, At: q.At}
 		if p := ws.Person(d.Person); p != nil {
 			d.Name = p.Name
 		}
@@ -49,8 +49,8 @@ func (s *server) onCall(c *call, q dutyQuery) (List[Duty], error) {
 	return listOf(out), nil
 }
 
-// Shift is a time in which one person has the duty.
-type Shift struct {
+// OnCallShift is a time in which one person has the duty.
+type OnCallShift struct {
 	Schedule string           `json:"schedule"`
 	Person   declare.PersonID `json:"person,omitempty" doc:"Absent where nobody has the duty."`
 	From     time.Time        `json:"from"`
@@ -66,10 +66,10 @@ type shiftQuery struct {
 	Gaps     bool             `query:"gaps" doc:"Only times in which nobody has the duty."`
 }
 
-func (s *server) shifts(c *call, q shiftQuery) (List[Shift], error) {
+func (s *server) shifts(c *call, q shiftQuery) (List[OnCallShift], error) {
 	ws := s.Workspace()
 	if q.Schedule != "" && ws.Schedule(q.Schedule) == nil {
-		return List[Shift]{}, unknown("schedule", q.Schedule, "")
+		return List[OnCallShift]{}, unknown("schedule", q.Schedule, "")
 	}
 	if q.From.IsZero() {
 		q.From = c.now
@@ -78,9 +78,9 @@ func (s *server) shifts(c *call, q shiftQuery) (List[Shift], error) {
 		q.To = q.From.AddDate(0, 0, 14)
 	}
 	if !q.From.Before(q.To) || q.To.Sub(q.From) > 366*24*time.Hour {
-		return List[Shift]{}, invalid("to", q.To.Format(time.RFC3339), "a time after from, at most a year")
+		return List[OnCallShift]{}, invalid("to", q.To.Format(time.RFC3339), "a time after from, at most a year")
 	}
-	var out []Shift
+	var out []OnCallShift
 	for _, sch := range ws.Schedules {
 		if q.Schedule != "" && sch.Name != q.Schedule {
 			continue
@@ -89,7 +89,7 @@ func (s *server) shifts(c *call, q shiftQuery) (List[Shift], error) {
 			if (q.Person != "" && x.Person != q.Person) || (q.Gaps && x.Person != "") {
 				continue
 			}
-			out = append(out, Shift{Schedule: sch.Name, Person: x.Person, From: x.From.UTC(), To: x.To.UTC(), Why: x.Why})
+			out = append(out, OnCallShift{Schedule: sch.Name, Person: x.Person, From: x.From.UTC(), To: x.To.UTC(), Why: x.Why})
 		}
 	}
 	return listOf(out), nil

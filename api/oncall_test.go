@@ -32,7 +32,7 @@ func TestOnCall(t *testing.T) {
 	w := newRota(t)
 	who := func(at, want string) {
 		t.Helper()
-		got := do[List[Duty]](w, alice, http.MethodGet, "/oncall?at="+at, nil, ok)
+		got := do[List[OnCallDuty]](w, alice, http.MethodGet, "/oncall?at="+at, nil, ok)
 		d := got.Items[0]
 		if text := fmt.Sprintf("%s (%s) until %s, then %s, %v", d.Person, d.Why, d.Until.Format("01-02 15:04"), d.Next, d.Shadows); text != want {
 			t.Errorf("%s: got %s, want %s", at, text, want)
@@ -43,11 +43,11 @@ func TestOnCall(t *testing.T) {
 	o := do[respond.DutyOverride](w, alice, post, "/oncall/overrides", NewOverride{Schedule: "shop", Person: "bob", From: at(3, 0), To: at(3, 12), Reason: "dentist"}, created)
 	do[respond.DutyOverride](w, alice, post, "/oncall/overrides", NewOverride{Schedule: "shop", Kind: respond.OverrideShadow, Person: "alice", Of: "bob", From: at(3, 0), To: at(30, 0)}, created)
 	who("2026-03-03T00:00:00Z", fmt.Sprintf("bob (override %d: dentist) until 03-03 12:00, then alice, [alice]", o.ID))
-	shifts := do[List[Shift]](w, bob, http.MethodGet, "/oncall/shifts?schedule=shop&from=2026-03-02T00:00:00Z&to=2026-03-04T00:00:00Z", nil, ok)
+	shifts := do[List[OnCallShift]](w, bob, http.MethodGet, "/oncall/shifts?schedule=shop&from=2026-03-02T00:00:00Z&to=2026-03-04T00:00:00Z", nil, ok)
 	if len(shifts.Items) != 4 || shifts.Items[0].Person != "" || shifts.Items[2].Person != "bob" {
 		t.Errorf("%+v", shifts.Items)
 	}
-	if gaps := do[List[Shift]](w, bob, http.MethodGet, "/oncall/shifts?gaps=true&from=2026-03-01T00:00:00Z&to=2026-03-04T00:00:00Z", nil, ok); len(gaps.Items) != 1 {
+	if gaps := do[List[OnCallShift]](w, bob, http.MethodGet, "/oncall/shifts?gaps=true&from=2026-03-01T00:00:00Z&to=2026-03-04T00:00:00Z", nil, ok); len(gaps.Items) != 1 {
 		t.Errorf("%+v", gaps.Items)
 	}
 	do[none](w, alice, http.MethodDelete, fmt.Sprintf("/oncall/overrides/%d", o.ID), nil, quiet)
@@ -118,7 +118,7 @@ func TestCalendars(t *testing.T) {
 	if got := do[List[respond.DutyOverride]](w, alice, post, "/oncall/calendars", NewCalendar{Schedule: "shop", Calendar: ics}, created).Items; len(got) != 3 || got[2].Person != "alice" {
 		t.Errorf("%+v", got)
 	}
-	if d := do[List[Duty]](w, bob, http.MethodGet, "/oncall?at=2026-03-11T10:00:00Z", nil, ok).Items[0]; d.Person != "alice" {
+	if d := do[List[OnCallDuty]](w, bob, http.MethodGet, "/oncall?at=2026-03-11T10:00:00Z", nil, ok).Items[0]; d.Person != "alice" {
 		t.Errorf("%+v", d)
 	}
 }

@@ -54,8 +54,10 @@ type Options struct {
 	Roster      respond.Roster // optional: without it schedules cannot be changed
 	// Reaching is optional: without it nobody is escalated to or reached.
 	Reaching Reaching
-	Guide    Guide
-	Loans    Loans
+	// Whys is optional: without it nothing is explained.
+	Whys  Whys
+	Guide Guide
+	Loans Loans
 
 	// Query answers an instant query, as evaluate.Engine does.
 	Query func(ctx context.Context, expr string, at time.Time) (promql.Vector, error)

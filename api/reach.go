@@ -214,7 +214,7 @@ func (s *server) setQuietHours() func(*call, QuietHours) (none, error) {
 
 // reachRoutes are the routes of escalations and of ways to reach people.
 func (s *server) reachRoutes() []route {
-	return []route{
+	return append(s.whyRoutes(), []route{
 		get("/incidents/{incident}/escalation", "How far it has gone through its escalation policy.", s.escalation()),
 		send(post, "/incidents/{incident}/escalation/acknowledge", "Acknowledge it; where that ran out, say that you are still at it.", ok, s.stillAtIt()),
 		send(post, "/incidents/{incident}/escalate", "Hand it up to the next level, with what they have to know.", created, s.handUp()),
@@ -229,5 +229,5 @@ func (s *server) reachRoutes() []route {
 		remove("/contacts/{contact}", "Remove a way to reach you.", s.removeContact()),
 		get("/quiet-hours", "When you are not told what is no page.", s.quietHours()),
 		send(put, "/quiet-hours", "Set when you are not told what is no page.", quiet, s.setQuietHours()),
-	}
+	}...)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/evenkeel/evenkeel/respond"
 	"github.com/evenkeel/evenkeel/respond/escalation"
 	"github.com/evenkeel/evenkeel/respond/reach"
+	"github.com/evenkeel/evenkeel/respond/why"
 )
 
 // newPager is a rota whose incidents reach people: alice first, then bob.
@@ -32,6 +33,16 @@ func newPager(t *testing.T) (*world, *escalation.Engine) {
 	must(t, err)
 	engine := escalation.New(escalation.Options{DB: w.db, Logger: w.options.Logger, Incidents: w.incidents, Workspace: with, Policy: func(respond.Incident) *declare.Escalation { return policy }, Send: book.Send})
 	w.options.Reaching = Reaching{Escalations: engine, Reach: book}
+	w.options.Whys = Whys{
+		Trace: func(ctx context.Context, now time.Time, id int64) (why.Trace, error) {
+			f, err := w.findings.Get(ctx, id)
+			return why.Of(with(), f, why.Routing{Config: with().Routing}, nil, policy, nil, now), err
+		},
+		Explain: func(ctx context.Context, labels map[string]string, at time.Time) (why.Forecast, error) {
+			return why.Ask(with(), labels, at, why.Routing{Config: with().Routing}, func(declare.TeamID, declare.ServiceID) *declare.Escalation { return policy },
+				func(p declare.PersonID) []respond.ContactMethod { all, _ := book.Methods(ctx, p); return all }), nil
+		},
+	}
 	w.rebuild()
 	return w, engine
 }
@@ -81,6 +92,23 @@ func TestEscalation(t *testing.T) {
 	}
 	do[ErrorBody](w, bob, post, "/incidents/1/handups/9/accept", nil, http.StatusNotFound)
 	do[ErrorBody](w, bob, http.MethodGet, "/incidents/9/handups", nil, http.StatusNotFound)
+}
+
+func TestWhy(t *testing.T) {
+	w, _ := newPager(t)
+	w.burn()
+	trace := do[why.Trace](w, alice, http.MethodGet, "/findings/1/why", nil, ok)
+	if trace.Finding != 1 || trace.Verdict == "" || len(trace.Steps) < 6 || trace.Steps[0].Stage != "evaluated" {
+		t.Errorf("%+v", trace)
+	}
+	do[ErrorBody](w, alice, http.MethodGet, "/findings/99/why", nil, http.StatusNotFound)
+	f := do[why.Forecast](w, alice, http.MethodGet, "/oncall/explain?labels=severity%3Dpage,team%3Dshop&at=2026-03-03T00:00:00Z", nil, ok)
+	if len(f.Reached) != 2 || f.Reached[0].Person != "alice" || f.Reached[1].At.Sub(f.At) != 5*time.Minute {
+		t.Errorf("%+v", f)
+	}
+	for _, bad := range []string{"", "severity", "=page"} {
+		do[ErrorBody](w, alice, http.MethodGet, "/oncall/explain?labels="+bad, nil, http.StatusBadRequest)
+	}
 }
 
 func TestContacts(t *testing.T) {

@@ -20,7 +20,7 @@ func (a *App) faces() (map[string]http.Handler, error) {
 		Explain: a.engine.Explain,
 		Hygiene: a.hygiene, TakeChanges: a.takeChanges, Toil: a.toil, LogToil: a.logToil, Requests: a.requests, Delivery: a.delivery, Gate: a.gate, Gates: a.gates.List, Verification: a.verified.Get,
 		Budget:   a.budgetReport,
-		Reaching: api.Reaching{Escalations: a.ladder, Reach: a.reach},
+		Reaching: api.Reaching{Escalations: a.ladder, Reach: a.reach}, Whys: api.Whys{Trace: a.whyFinding, Explain: a.explain},
 		Roster:   a.roster,
 		Patterns: a.patterns, Telemetry: a.telemetry,
 		Traces: a.traces, Logs: a.logs, Calls: a.seenCalls,

@@ -17,7 +17,7 @@ func newFinding() *cobra.Command {
 		Example: "  evenkeel finding list --severity page\n  evenkeel finding show 12",
 	}
 	r := newRemote(cmd)
-	cmd.AddCommand(findingList(r), findingShow(r), outcomeVerb(r, "finding", "ID"))
+	cmd.AddCommand(findingList(r), findingShow(r), findingWhy(r), outcomeVerb(r, "finding", "ID"))
 	return cmd
 }
 

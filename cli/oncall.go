@@ -17,7 +17,7 @@ import (
 func init() { verbs = append(verbs, newOnCall) }
 
 var (
-	schedules = known("/oncall", nil, func(d api.Duty) (string, string) { return d.Schedule, "of " + string(d.Team) })
+	schedules = known("/oncall", nil, func(d api.OnCallDuty) (string, string) { return d.Schedule, "of " + string(d.Team) })
 	overrides = known("/oncall/overrides", nil, func(o respond.DutyOverride) (string, string) {
 		return fmt.Sprint(o.ID), fmt.Sprintf("%s: %s in %s", o.Kind, o.Person, o.Schedule)
 	})
@@ -29,7 +29,7 @@ func newOnCall() *cobra.Command {
 		Example: "  evenkeel oncall who --team payments --at +3d\n  evenkeel oncall schedule shop\n  evenkeel oncall override add shop bob --from \"2026-12-24 09:00\" --to \"2026-12-27 09:00\"",
 	}
 	r := newRemote(cmd)
-	cmd.AddCommand(onCallWho(r), onCallSchedule(r), onCallGaps(r), onCallOverride(r), onCallSwap(r), onCallCalendar(r), onCallLoad(r))
+	cmd.AddCommand(onCallWho(r), onCallExplain(r), onCallSchedule(r), onCallGaps(r), onCallOverride(r), onCallSwap(r), onCallCalendar(r), onCallLoad(r))
 	return cmd
 }
 
@@ -58,7 +58,7 @@ func here(t time.Time) string {
 	return t.Local().Format(minutely) //nolint:gosmopolitan // the person's own clock
 }
 
-func dutyTable(items []api.Duty) *table {
+func dutyTable(items []api.OnCallDuty) *table {
 	t := columns("TEAM", "SCHEDULE", "ON CALL", "NAME", "UNTIL", "NEXT", "SHADOWS", "BY")
 	for _, d := range items {
 		t.row(string(d.Team), d.Schedule, somebody(d.Person), d.Name, here(d.Until), string(d.Next), join(d.Shadows), d.Why)
@@ -73,7 +73,7 @@ func somebody(p declare.PersonID) string {
 	return string(p)
 }
 
-func shiftTable(items []api.Shift) *table {
+func shiftTable(items []api.OnCallShift) *table {
 	t := columns("SCHEDULE", "FROM", "TO", "ON CALL", "BY")
 	for _, x := range items {
 		t.row(x.Schedule, here(x.From), here(x.To), somebody(x.Person), x.Why)
@@ -109,7 +109,7 @@ func onCallGaps(r *remote) *cobra.Command {
 				to.t = time.Now().Add(30 * 24 * time.Hour)
 			}
 			found := 0
-			err := list(cmd, r, "look for gaps", "/oncall/shifts", values("schedule", strings.Join(args, ""), "to", to.rfc(), "gaps", "true"), "Somebody is always on call.", func(items []api.Shift) *table {
+			err := list(cmd, r, "look for gaps", "/oncall/shifts", values("schedule", strings.Join(args, ""), "to", to.rfc(), "gaps", "true"), "Somebody is always on call.", func(items []api.OnCallShift) *table {
 				found = len(items)
 				return shiftTable(items)
 			})

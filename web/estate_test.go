@@ -36,6 +36,7 @@ import (
 	"github.com/evenkeel/evenkeel/respond/escalation"
 	"github.com/evenkeel/evenkeel/respond/oncall"
 	"github.com/evenkeel/evenkeel/respond/reach"
+	"github.com/evenkeel/evenkeel/respond/why"
 	"github.com/evenkeel/evenkeel/state"
 )
 
@@ -115,7 +116,7 @@ func (e *estate) options() Options {
 		Workspace:         func() *declare.Workspace { return roster.Over(e.ws) },
 		WorkspaceProblems: func() (declare.Problems, time.Time) { return e.problems, night.Add(-4 * time.Minute) },
 		Journal:           e.db, Findings: findingBook{e}, Incidents: incidentBook{e}, Desk: deskBook{e}, Outcomes: outcomeBook{e}, AlertReview: reviewQueue{e}, StatusPages: statusBook{e}, Changes: changeBook{e}, Runs: runBook{e},
-		Reviews: reviewBook{e}, Silences: silenceBook{e}, Accounts: accountBook{e}, Roster: roster, Escalations: engine, Reach: ways,
+		Reviews: reviewBook{e}, Silences: silenceBook{e}, Accounts: accountBook{e}, Roster: roster, Escalations: engine, Reach: ways, Trace: e.trace, Explain: e.explain,
 		Query: func(ctx context.Context, expr string, at time.Time) ([]Series, error) {
 			return e.query(expr, at, at, time.Second)
 		},
@@ -164,6 +165,21 @@ func (e *estate) pager() (*escalation.Engine, *reach.Book) {
 		e.t.Fatal(err)
 	}
 	return engine, ways
+}
+
+// trace and explain are the real ones, over what the estate has.
+func (e *estate) trace(_ context.Context, now time.Time, id int64) (why.Trace, error) {
+	f, err := findingBook{e}.Get(context.Background(), id)
+	if err != nil {
+		return why.Trace{}, err
+	}
+	return why.Of(e.ws, f, why.Routing{Config: e.ws.Routing, Open: e.found}, nil, nil, nil, now), nil
+}
+
+func (e *estate) explain(_ context.Context, labels map[string]string, at time.Time) (why.Forecast, error) {
+	policy := &declare.Escalation{Name: "shop", Steps: []declare.EscalationStep{{Notify: []declare.Target{{Kind: declare.TargetTeam, Name: "shop"}}, Wait: 5 * time.Minute}}}
+	return why.Ask(e.ws, labels, at, why.Routing{Config: e.ws.Routing, Open: e.found}, func(declare.TeamID, declare.ServiceID) *declare.Escalation { return policy },
+		func(p declare.PersonID) []respond.ContactMethod { return reach.Declared(e.ws, p) }), nil
 }
 
 // roster is the real one, over the estate's workspace.

@@ -12,6 +12,7 @@ import (
 	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/detect"
 	"github.com/evenkeel/evenkeel/journal"
+	"github.com/evenkeel/evenkeel/respond/why"
 )
 
 // perPage is the length of one page of a list.
@@ -94,6 +95,7 @@ type findingView struct {
 	Mute     string    // the form of a silence on exactly it
 	Labelled *labelled // nil: nobody keeps outcomes
 	Timeline []journal.Fact
+	Trace    *why.Trace // nil: nobody can say
 }
 
 func (s *site) finding(w http.ResponseWriter, r *http.Request, me act.Identity) error {
@@ -132,6 +134,9 @@ func (s *site) finding(w http.ResponseWriter, r *http.Request, me act.Identity) 
 		if v.Chart.Marks, err = s.changeMarks(ctx, s.Workspace(), f.Service, from, to); err != nil {
 			return err
 		}
+	}
+	if err := s.traced(r, &v, f); err != nil {
+		return err
 	}
 	if v.Timeline, err = s.timeline(ctx, f.Ref()); err != nil {
 		return err

@@ -23,6 +23,7 @@ import (
 	"github.com/evenkeel/evenkeel/observe/logs"
 	"github.com/evenkeel/evenkeel/observe/trace"
 	"github.com/evenkeel/evenkeel/respond"
+	"github.com/evenkeel/evenkeel/respond/why"
 )
 
 // Options are the parts that pages are made from. All are required but those that
@@ -49,8 +50,11 @@ type Options struct {
 	Accounts    Accounts
 	// Escalations and Reach are optional: without them nobody is escalated to or reached.
 	Escalations respond.Escalations
-	Reach       respond.Reach
-	Roster      respond.Roster // optional: without it schedules cannot be changed
+	// Trace and Explain are optional: without them pages do not say why.
+	Trace   func(ctx context.Context, now time.Time, finding int64) (why.Trace, error)
+	Explain func(ctx context.Context, labels map[string]string, at time.Time) (why.Forecast, error)
+	Reach   respond.Reach
+	Roster  respond.Roster // optional: without it schedules cannot be changed
 
 	// Query answers an instant query: one point a series. A scalar is one series
 	// without labels.

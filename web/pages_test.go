@@ -53,7 +53,7 @@ func body(t *testing.T, r *http.Response) string {
 // entries are where a walk through the pages begins: what no page links to.
 var entries = []string{
 	"/", "/search?q=checkout", "/search", "/help", "/explore?expr=slo:current_burn_rate:ratio&range=6h&step=1s", "/explore?expr=sum(", "/explore?expr=explode", "/findings?state=all",
-	"/services/checkout?range=1h", "/incidents/7/review", "/incidents/5/review?edit", "/journal?kind=incident.", "/account", "/authority", "/upkeep", "/account/contacts", "/admin/people", "/changes?new", "/runbooks/read-me-first",
+	"/services/checkout?range=1h", "/incidents/7/review", "/incidents/5/review?edit", "/journal?kind=incident.", "/account", "/authority", "/upkeep", "/account/contacts", "/oncall/explain?labels=severity%3Dpage%2Cteam%3Dshop", "/admin/people", "/changes?new", "/runbooks/read-me-first",
 	"/objectives", "/objectives/checkout-availability?range=1h", "/objectives/payments-availability", "/backtest", "/backtest?file=rules/checkout.yml", "/backtest?file=nowhere",
 	"/explore?logs=severity:error&range=1h", "/explore?logs=%7C%7C", "/explore?traces={+status+%3D+error+}&range=1h", "/explore?traces={+name+}", "/explore?logs=*&traces={}&range=1h&differ=1", "/traces/" + failedTrace,
 	"/nowhere", "/incidents/999", "/findings/abc",

@@ -142,3 +142,23 @@ func TestContactsPage(t *testing.T) {
 		t.Error("quiet hours are not shown")
 	}
 }
+
+func TestWhyOnThePages(t *testing.T) {
+	e := busy(t)
+	h := e.handler()
+	text := body(t, get(t, h, e, "alice", "/findings/12"))
+	for _, want := range []string{"Its way to people", "routing.yml: route", "/oncall/explain?labels=alertname"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the finding's page has no %q", want)
+		}
+	}
+	text = body(t, get(t, h, e, "alice", "/oncall/explain?labels=severity%3Dpage%2Cteam%3Dshop&at=2026-11-24T09:00"))
+	for _, want := range []string{"Each decision", "team:shop", "unreachable", "2026-11-24 09:00:00"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the question's page has no %q", want)
+		}
+	}
+	if res := get(t, h, e, "alice", "/oncall/explain?labels=nonsense"); res.StatusCode != http.StatusBadRequest {
+		t.Errorf("nonsense: %d", res.StatusCode)
+	}
+}

@@ -118,6 +118,8 @@ func (s *site) routes() map[string]handler {
 		"POST /account/contacts/{id}/remove":      s.removeContact,
 		"POST /account/quiet":                     s.setQuiet,
 
+		"GET /oncall/explain": s.explainPage,
+
 		"GET /oncall":                                s.onCallPage,
 		"POST /oncall/overrides":                     s.addOverride,
 		"POST /oncall/overrides/{id}/remove":         s.removeOverride,

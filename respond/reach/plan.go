@@ -32,8 +32,8 @@ import (
 // pauses are between the tries of one way; after the last one the next way has its turn.
 var pauses = []time.Duration{2 * time.Second, 10 * time.Second}
 
-// usable are the ways that count for a severity, in order. It is pure.
-func usable(all []respond.ContactMethod, severity detect.Severity) []respond.ContactMethod {
+// Usable are the ways that count for a severity, in order. It is pure.
+func Usable(all []respond.ContactMethod, severity detect.Severity) []respond.ContactMethod {
 	var out []respond.ContactMethod
 	for _, m := range all {
 		if m.Verified.IsZero() || (len(m.Severities) > 0 && !slices.Contains(m.Severities, severity)) {

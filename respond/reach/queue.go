@@ -154,7 +154,7 @@ func (b *Book) claim(ctx context.Context, now time.Time) (*job, time.Time, error
 		if err != nil {
 			return err
 		}
-		d.ways = usable(all, d.Severity)
+		d.ways = Usable(all, d.Severity)
 		if only != 0 {
 			d.ways = nil
 			for _, m := range all {

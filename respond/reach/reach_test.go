@@ -493,7 +493,7 @@ func TestMethods(t *testing.T) {
 	if s.path != "/own" || len(code) != 6 {
 		t.Fatalf("%+v", s)
 	}
-	if all, err := o.book.Methods(ctx, "alice"); err != nil || len(usable(all, detect.Page)) != 1 {
+	if all, err := o.book.Methods(ctx, "alice"); err != nil || len(Usable(all, detect.Page)) != 1 {
 		t.Errorf("an unverified way is used: %+v %v", all, err)
 	}
 	wrong := "000000"
@@ -510,7 +510,7 @@ func TestMethods(t *testing.T) {
 		t.Error(err)
 	}
 	all, err := o.book.Methods(ctx, "alice")
-	if err != nil || len(usable(all, detect.Page)) != 2 || usable(all, detect.Page)[0].Kind != "ntfy" || len(usable(all, detect.Ticket)) != 1 {
+	if err != nil || len(Usable(all, detect.Page)) != 2 || Usable(all, detect.Page)[0].Kind != "ntfy" || len(Usable(all, detect.Ticket)) != 1 {
 		t.Errorf("%+v %v", all, err)
 	}
 	facts, _ := o.db.Facts(ctx, journal.Query{Limit: 1000})
