@@ -12,6 +12,7 @@ import (
 	"github.com/evenkeel/evenkeel/act"
 	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/observe/logs"
+	"github.com/evenkeel/evenkeel/observe/trace"
 	"github.com/evenkeel/evenkeel/respond"
 	"github.com/evenkeel/evenkeel/respond/suspect"
 )
@@ -24,6 +25,7 @@ const (
 	suspectAgain      = 30 * time.Second
 	suspectLogsBefore = 30 * time.Minute // of logs before the onset
 	suspectRows       = 50_000
+	suspectSpansMost  = 20_000
 )
 
 // suspects ranks what may have caused an incident, by all that is known of its service
@@ -61,7 +63,7 @@ func (a *App) suspectCase(ctx context.Context, i respond.Incident, now time.Time
 			near[string(r)] = d
 		}
 	}
-	c.Edges = suspectEdges(w, near)
+	c.Edges = append(suspectEdges(w, near), a.seenEdges(ctx, w, near, onset)...)
 	var err error
 	if c.Changes, err = a.suspectChanges(ctx, onset, i.Clocks.Detected, near); err != nil {
 		return c, err
@@ -88,6 +90,7 @@ func (a *App) suspectCase(ctx context.Context, i respond.Incident, now time.Time
 			return err
 		}},
 		{"logs", func() (err error) { c.Logs, err = a.suspectLogs(ctx, names, onset, until); return err }},
+		{"spans", func() (err error) { c.Spans, err = a.suspectSpans(ctx, names, onset, until); return err }},
 	} {
 		if err := part.read(); err != nil {
 			a.o.Logger.Error("cannot read a part of the evidence", "incident", i.Number, "part", part.name, "err", err)
@@ -203,6 +206,43 @@ func (a *App) suspectLogs(ctx context.Context, names map[string]string, onset, u
 		return true
 	})
 	return out, err
+}
+
+// suspectSpans are spans of some services around an onset.
+func (a *App) suspectSpans(ctx context.Context, names map[string]string, onset, until time.Time) ([]suspect.Span, error) {
+	var out []suspect.Span
+	err := a.traces.Of(ctx, slices.Sorted(maps.Keys(names)), onset.Add(-suspectLogsBefore), until, suspectSpansMost, func(s *trace.Span) {
+		out = append(out, suspect.Span{
+			At: time.Unix(0, s.Start), Duration: s.Took(), Trace: s.TraceID, ID: s.SpanID, Parent: s.ParentID,
+			Resource: names[s.Service], Operation: s.Name, Failed: s.Status == trace.Error,
+		})
+	})
+	return out, err
+}
+
+// seenEdges are calls that spans told of in the hour before, which the catalogue does not
+// declare; what they lead to is near too.
+func (a *App) seenEdges(ctx context.Context, w *declare.Workspace, near map[string]int, onset time.Time) []suspect.Edge {
+	calls, err := a.seenCalls(ctx, onset.Add(-time.Hour), onset)
+	if err != nil {
+		a.o.Logger.Error("cannot read the graph of services", "err", err)
+	}
+	var out []suspect.Edge
+	for step := range suspectDepth {
+		for _, c := range calls {
+			from, to := w.Service(declare.ServiceID(c.Client)), w.Service(declare.ServiceID(c.Server))
+			if from == nil || to == nil || slices.Contains(from.DependsOn, to.Resource()) {
+				continue
+			}
+			if d, ok := near[string(from.Resource())]; ok && d == step {
+				out = append(out, suspect.Edge{Caller: string(from.Resource()), Callee: string(to.Resource())})
+				if _, known := near[string(to.Resource())]; !known {
+					near[string(to.Resource())] = step + 1
+				}
+			}
+		}
+	}
+	return out
 }
 
 // keepSuspecting ranks the active incidents of the last half hour again, as evidence

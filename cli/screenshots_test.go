@@ -154,6 +154,13 @@ func TestScreenshots(t *testing.T) {
 	both("bob", "changes", "/changes")
 	both("bob", "journal", "/journal")
 	both("bob", "explore", `/explore?expr=sum+by+(code)+(rate(http_server_requests_total{service%3D"checkout"}[15s]))&range=15m`)
+	both("bob", "objective", "/objectives/checkout-availability")
+	both("bob", "traces", `/explore?traces=%7B+resource.service.name+%3D+"checkout"+%26%26+status+%3D+error+%7D&range=15m&differ=1`)
+	run(browser["bob"], chromedp.Click(chromedp.CSS(`td.lead a[href^="/traces/"]`)), chromedp.Sleep(time.Second))
+	if where, err = chromedp.Run(browser["bob"], chromedp.Location()); err != nil {
+		t.Fatal(err)
+	}
+	both("bob", "trace", strings.TrimPrefix(where, url))
 	run(browser["bob"], chromedp.Navigate(url+"/incidents/1/review"), chromedp.WaitVisible(chromedp.CSS(`main`)), chromedp.Sleep(time.Second))
 	if !strings.Contains(text("bob"), "Timeline") {
 		run(browser["bob"], chromedp.Click(chromedp.CSS(`main form[action*="review"] button`)), chromedp.Sleep(time.Second))

@@ -111,6 +111,20 @@ func isHex(s string) bool {
 	return s != ""
 }
 
+// Of calls f with spans of some services in a time, in no order, at most so many.
+func (s *Store) Of(ctx context.Context, services []string, from, to time.Time, most int, f func(*Span)) error {
+	if len(services) == 0 {
+		return nil
+	}
+	quoted := make([]string, len(services))
+	for i, name := range services {
+		quoted[i] = strconv.Quote(name)
+	}
+	text := between(from, to) + strconv.Quote(fieldService) + ":in(" + strings.Join(quoted, ",") + ") | fields _time, " +
+		strings.Join([]string{strconv.Quote(fieldService), fieldName, fieldTrace, fieldSpan, fieldParent, fieldDuration, fieldStatus}, ", ") + " | limit " + strconv.Itoa(most)
+	return s.each(ctx, text, func(sp *Span) bool { f(sp); return true })
+}
+
 // traces reads traces as a whole, in the order of the IDs.
 func (s *Store) traces(ctx context.Context, ids []string, from, to time.Time) ([]*Trace, error) {
 	if len(ids) == 0 {
