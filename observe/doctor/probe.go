@@ -89,7 +89,8 @@ func probeHTTP(ctx context.Context, u *url.URL, s Sender, now func() time.Time) 
 		if err != nil {
 			var record tls.RecordHeaderError
 			switch {
-			case strings.Contains(err.Error(), "malformed HTTP response") || strings.Contains(err.Error(), "HTTP/2") || errors.Is(err, io.EOF) || strings.Contains(err.Error(), "EOF"):
+			// A server of HTTP/2 speaks first: the client may see that before it has asked.
+			case strings.Contains(err.Error(), "malformed HTTP response") || strings.Contains(err.Error(), "readLoopPeekFail") || strings.Contains(err.Error(), "HTTP/2") || errors.Is(err, io.EOF) || strings.Contains(err.Error(), "EOF"):
 				return append(out, fail(check, "this port does not speak HTTP/1: it is most likely gRPC's", "set OTEL_EXPORTER_OTLP_PROTOCOL=grpc, or point to the HTTP port (7070)"))
 			case errors.As(err, &record), strings.Contains(err.Error(), "HTTP response to HTTPS"):
 				return append(out, fail(check, "the endpoint says https, the server speaks plain HTTP", "use http:// in the endpoint"))
