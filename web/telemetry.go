@@ -80,9 +80,9 @@ func (s *site) lines(ctx context.Context, query string, from, to time.Time) *log
 		}
 		return p
 	}
-	text := within(from, to) + "(" + query + ")"
+	text := logs.Within(from, to) + "(" + query + ")"
 	if strings.Contains(query, "|") {
-		text = within(from, to) + query
+		text = logs.Within(from, to) + query
 	}
 	q, err := logs.ParseQuery(text+fmt.Sprintf(" | sort by (_time desc) limit %d", shownLines+1), s.Now())
 	if err != nil {
@@ -150,11 +150,6 @@ func counts(by map[string]map[int64]float64, from, to time.Time, step time.Durat
 		series = append(series, one)
 	}
 	return newChart(series, first, to, step)
-}
-
-// span2 is a filter on the time of rows.
-func within(from, to time.Time) string {
-	return fmt.Sprintf("_time:[%s,%s] ", from.UTC().Format("2006-01-02T15:04:05.000000000Z"), to.UTC().Format("2006-01-02T15:04:05.000000000Z"))
 }
 
 func lineOf(row logs.Row) logLine {

@@ -45,22 +45,16 @@ func Rows(ctx context.Context, store *logs.Store, filter string, from, to, now t
 			return true
 		})
 	}
-	here := within(from, to) + "(" + filter + ")"
+	here := logs.Within(from, to) + "(" + filter + ")"
 	selected, err := read(here)
 	if err != nil {
 		return nil, err
 	}
-	baseline, err := read(within(from.Add(-4*to.Sub(from)), to) + "* !(" + here + ")")
+	baseline, err := read(logs.Within(from.Add(-4*to.Sub(from)), to) + "* !(" + here + ")")
 	if err != nil {
 		return nil, err
 	}
 	out := &Result{Selected: selected.Rows, Baseline: baseline.Rows, Differences: []Difference{}}
 	out.Differences = append(out.Differences, Rank(selected, baseline)...)
 	return out, nil
-}
-
-// within is a filter on the time of rows.
-func within(from, to time.Time) string {
-	const layout = "2006-01-02T15:04:05.000000000Z"
-	return fmt.Sprintf("_time:[%s,%s] ", from.UTC().Format(layout), to.UTC().Format(layout))
 }

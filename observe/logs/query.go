@@ -33,6 +33,12 @@ func ParseQuery(text string, now time.Time) (_ *Query, err error) {
 
 const maxQueryBytes = 64 << 10
 
+// Within is a filter in LogsQL on the time of rows, both ends included.
+func Within(from, to time.Time) string {
+	const layout = "2006-01-02T15:04:05.000000000Z"
+	return "_time:[" + from.UTC().Format(layout) + "," + to.UTC().Format(layout) + "] "
+}
+
 // ValueWithHits is a value and in how many rows it is.
 type ValueWithHits = logstorage.ValueWithHits
 

@@ -104,16 +104,6 @@ func (s *Span) End() int64 { return s.Start + s.Duration }
 // Took is the duration.
 func (s *Span) Took() time.Duration { return time.Duration(s.Duration) }
 
-// Attr returns an attribute of the span, else of its resource, else of its scope.
-func (s *Span) Attr(key string) (Attr, bool) {
-	for _, list := range [][]Attr{s.Attrs, s.Resource, s.Scope.Attrs} {
-		if a, ok := find(list, key); ok {
-			return a, true
-		}
-	}
-	return Attr{}, false
-}
-
 func find(list []Attr, key string) (Attr, bool) {
 	if i := slices.IndexFunc(list, func(a Attr) bool { return a.Key == key }); i >= 0 {
 		return list[i], true

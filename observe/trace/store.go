@@ -188,17 +188,14 @@ func between(from, to time.Time) string {
 	if from.IsZero() && to.IsZero() {
 		return ""
 	}
-	a, b := int64(0), int64(math.MaxInt64)
-	if !from.IsZero() {
-		a = from.UnixNano()
+	if to.IsZero() {
+		to = time.Unix(0, math.MaxInt64)
 	}
-	if !to.IsZero() {
-		b = to.UnixNano()
+	if from.IsZero() {
+		from = time.Unix(0, 0)
 	}
-	return fmt.Sprintf("_time:[%s,%s] ", stamp(a), stamp(b))
+	return logs.Within(from, to)
 }
-
-func stamp(ns int64) string { return time.Unix(0, ns).UTC().Format("2006-01-02T15:04:05.000000000Z") }
 
 func short(s string) string {
 	if len(s) > 80 {
