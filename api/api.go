@@ -113,7 +113,7 @@ func (s *server) serve(rt route) http.Handler {
 		if err == nil && rt.media != "" {
 			return // written by the handler
 		}
-		s.answer(w, r, &reply{rt.status, out}, err)
+		s.answer(c.w, r, &reply{rt.status, out}, err)
 	})
 }
 

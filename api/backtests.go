@@ -1,8 +1,10 @@
 package api
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
+	"net/http"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -54,7 +56,49 @@ func (s *server) backtest(c *call, in Replaying) (*backtest.Result, error) {
 	return s.replay(c, o)
 }
 
+// Lines is the content type of an answer that comes with its progress: each line but
+// the last is a Progress; the last is the answer itself, or an ErrorBody.
+const Lines = "application/x-ndjson"
+
+// Progress is how far a replay has come.
+type Progress struct {
+	Done  int `json:"done"`
+	Total int `json:"total"`
+}
+
+// progress tells the caller how far it is, where the caller takes lines. Many rules in
+// a moment make one line.
+func (c *call) progress() func(done, total int) {
+	if c.Header.Get("Accept") != Lines {
+		return nil
+	}
+	const often = 100 * time.Millisecond
+	var last time.Time
+	return func(done, total int) {
+		if time.Since(last) < often && done < total {
+			return
+		}
+		if last.IsZero() {
+			c.w.Header().Set("Content-Type", Lines)
+			c.w = begun{c.w}
+		}
+		last = time.Now()
+		if json.NewEncoder(c.w).Encode(Progress{done, total}) == nil {
+			_ = http.NewResponseController(c.w).Flush()
+		}
+	}
+}
+
+// begun is an answer whose head has gone out: another is not sent after it.
+type begun struct{ http.ResponseWriter }
+
+func (begun) Header() http.Header { return http.Header{} }
+func (begun) WriteHeader(int)     {}
+
+func (b begun) Unwrap() http.ResponseWriter { return b.ResponseWriter }
+
 func (s *server) replay(c *call, o backtest.Options) (*backtest.Result, error) {
+	o.Progress = c.progress()
 	r, err := s.Replay(c.Context(), o)
 	if err != nil && c.Context().Err() == nil {
 		return nil, invalid("from", "", err.Error())

@@ -62,13 +62,13 @@ func (a *App) replay(ctx context.Context, o backtest.Options) (*backtest.Result,
 	if err != nil {
 		return nil, fmt.Errorf("cannot list outcomes: %w", err)
 	}
-	o.Labelled = labelled(episodes)
+	o.Labelled = Labelled(episodes)
 	return backtest.Run(ctx, o)
 }
 
-// labelled are the alerts of which it is known what became of them. A duplicate says
+// Labelled are the alerts of which it is known what became of them. A duplicate says
 // nothing of its rule: another one had said it already.
-func labelled(episodes []respond.Episode) []backtest.Labelled {
+func Labelled(episodes []respond.Episode) []backtest.Labelled {
 	var out []backtest.Labelled
 	for _, e := range episodes {
 		if e.Outcome == "" || e.Outcome == respond.Duplicate {

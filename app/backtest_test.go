@@ -9,7 +9,7 @@ import (
 
 func TestOutcomesAreHandedToABacktest(t *testing.T) {
 	opened := time.Date(2026, 3, 2, 4, 0, 0, 0, time.UTC)
-	got := labelled([]respond.Episode{
+	got := Labelled([]respond.Episode{
 		{Finding: 1, Name: "Bad", Service: "checkout", Labels: map[string]string{"service": "checkout"}, Opened: opened, Outcome: respond.ActionTaken},
 		{Finding: 2, Name: "Bad", Opened: opened, Outcome: respond.FalseAlarm, Inferred: true},
 		{Finding: 3, Name: "Bad", Opened: opened, Outcome: respond.Duplicate},

@@ -3,6 +3,9 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/evenkeel/evenkeel/api"
 	"github.com/evenkeel/evenkeel/detect/backtest"
 )
 
@@ -103,7 +107,17 @@ func TestBacktestOfAFile(t *testing.T) {
 	if !strings.Contains(text, "lost") {
 		t.Errorf("no word on the incident that is lost:\n%s", text)
 	}
+	// So is an alert on record that was worth it.
+	outcomes := write(t, t.TempDir(), "outcomes.json", `{"items": [{"finding": 7, "name": "QueueStuck", "service": "queue", "labels": {"service": "queue", "queue": "mail"},
+		"opened": "1970-01-01T00:11:00Z", "resolved": "1970-01-01T00:20:00Z", "outcome": "action"}]}`)
+	text, talk := run(t, 1, "backtest", "--workspace", dir, "--rules", blind, "--data", data, "--step", "1m", "--outcomes", outcomes)
+	if !strings.Contains(text, "ALERT ON RECORD") || !strings.Contains(talk, "1 useful alert would not be told") {
+		t.Errorf("no word on the alert that is lost:\n%s%s", text, talk)
+	}
 	for _, bad := range [][]string{
+		{"--data", data, "--workspace", dir, "--outcomes", write(t, t.TempDir(), "bad.json", `[{"name": "QueueStuck", "opened": "1970-01-01T00:11:00Z", "outcome": "useful"}]`)},
+		{"--data", data, "--workspace", dir, "--outcomes", write(t, t.TempDir(), "bad.json", `[{"name": "QueueStuck"}]`)},
+		{"--data", data, "--workspace", dir, "--outcomes", write(t, t.TempDir(), "bad.json", `[`)},
 		{"--data", filepath.Join(dir, "nothing")},
 		{"--rules", filepath.Join(dir, "catalog/all.yml"), "--data", data},
 		{"--workspace", dir, "--diff", "nowhere", "--data", data},
@@ -193,6 +207,28 @@ func TestPlanAgainstAServer(t *testing.T) {
 	here := runJSON[backtest.Result](t, 0, "backtest", "--rules", rules, "--step", "1m", "--data", "http://"+p.addr)
 	if there.Changed.Summary.Firings != 1 || here.Changed.Summary.Firings != 1 {
 		t.Errorf("fired %d and %d times, expected once each", there.Changed.Summary.Firings, here.Changed.Summary.Firings)
+	}
+	// As on a terminal: the answer comes with its progress.
+	base, err := url.Parse("http://" + p.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &client{base: base, token: p.token, http: http.DefaultClient, wait: time.Minute}
+	files, err := pack(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var bar []string
+	show := func(done, total int) { bar = append(bar, fmt.Sprintf("%d of %d", done, total)) }
+	var watched backtest.Result
+	if _, err := c.watched(t.Context(), "replay", "/backtest", api.Replaying{Workspace: files, StepSeconds: 60}, &watched, show, func() {}); err != nil || watched.Changed.Summary.Firings != 1 || watched.Today == nil {
+		t.Errorf("watched: %v, %+v", err, watched.Changed.Summary)
+	}
+	if len(bar) == 0 || bar[len(bar)-1] != "2 of 2" {
+		t.Errorf("the bar showed %q, expected the last to be 2 of 2: the rule as it is, and changed", bar)
+	}
+	if _, err := c.watched(t.Context(), "replay", "/backtest", api.Replaying{Workspace: files, StepSeconds: 0.001}, &watched, show, func() {}); err == nil || !strings.Contains(err.Error(), "at least 1s") {
+		t.Errorf("too short a step, watched: %v", err)
 	}
 	write(t, dir, "rules/queue.yml", strings.ReplaceAll(sharper, "> 60", ">"))
 	if _, talk := run(t, 2, append(server, "plan", "-w", dir)...); !strings.Contains(talk, "rules/queue.yml") {

@@ -20,7 +20,7 @@ func newReview() *cobra.Command {
 		Example: "  evenkeel review draft 7\n  evenkeel review show 7 > review.md\n  evenkeel review save 7 --file review.md && evenkeel review publish 7",
 	}
 	r := newRemote(cmd)
-	cmd.AddCommand(reviewList(r), reviewShow(r), reviewDraft(r), reviewSave(r), reviewPublish(r), reviewFollowUp(r), reviewDone(r), reviewAlerts(r))
+	cmd.AddCommand(reviewList(r), reviewShow(r), reviewDraft(r), reviewSave(r), reviewPublish(r), reviewFollowUp(r), reviewDone(r), reviewAlerts(r), reviewOutcomes(r))
 	return cmd
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/api"
 	"github.com/evenkeel/evenkeel/detect"
+	"github.com/evenkeel/evenkeel/detect/backtest"
 	"github.com/evenkeel/evenkeel/learn/tune"
 	"github.com/evenkeel/evenkeel/respond"
 )
@@ -118,6 +119,40 @@ func printChange(w io.Writer, c tune.RuleEdit) {
 		}
 		fmt.Fprintln(w)
 	}
+}
+
+// reviewOutcomes lists what somebody was told of, with what became of it.
+func reviewOutcomes(r *remote) *cobra.Command {
+	var from, to timeFlag
+	cmd := &cobra.Command{
+		Use: "outcomes", Args: cobra.NoArgs, Short: "List what somebody was told of, with what became of it, oldest first",
+		Example: "  evenkeel review outcomes --from -7d\n  evenkeel review outcomes -o json > outcomes.json && evenkeel backtest --data series.om --outcomes outcomes.json",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return list(cmd, r, "list outcomes", "/outcomes", values("from", from.rfc(), "to", to.rfc()), "Nobody was told of anything.", episodeTable)
+		},
+	}
+	cmd.Flags().Var(&from, "from", "beginning (default: 30 days before the end)")
+	cmd.Flags().Var(&to, "to", "end (default: now)")
+	return cmd
+}
+
+func episodeTable(items []respond.Episode) *table {
+	t := columns("FINDING", "OPENED", "LASTED", "SEVERITY", "SERVICE", "NAME", "INCIDENT", "OUTCOME")
+	for _, e := range items {
+		lasted := "still"
+		if !e.Resolved.IsZero() {
+			lasted = backtest.Length(e.Resolved.Sub(e.Opened).Seconds())
+		}
+		incident, outcome := "", e.Outcome.Words()
+		if e.Incident != 0 {
+			incident = fmt.Sprint(e.Incident)
+		}
+		if e.Inferred {
+			outcome += " (inferred)"
+		}
+		t.row(fmt.Sprint(e.Finding), clock(e.Opened), lasted, string(e.Severity), string(e.Service), e.Name, incident, outcome)
+	}
+	return t
 }
 
 // outcomeVerb says what became of a finding, or of all of an incident.

@@ -139,7 +139,7 @@ func (s *site) objective(w http.ResponseWriter, r *http.Request, me act.Identity
 		v.BurnRate.Series[0].Label = v.BurnRate.Title
 	}
 	if rep := v.Report; rep != nil {
-		v.Outlook = outlook(rep, now)
+		v.Outlook = rep.Words(now)
 		for _, b := range rep.Burns {
 			v.Burns = append(v.Burns, burnLine{b, fmt.Sprintf("%s{objective=%q,sloth_window=%q}", budgetBurns, o.Name, b.Window)})
 		}
@@ -253,33 +253,6 @@ func (s *site) began(ctx context.Context, st objectiveState, from, now time.Time
 		}
 	}
 	return first, first.Sub(from) > now.Sub(from)/4
-}
-
-// outlook says when the budget runs out, sentence by sentence.
-func outlook(r *budget.Report, now time.Time) []string {
-	f := r.Forecast
-	if f == nil {
-		return nil
-	}
-	when := func(o budget.Outlook) string {
-		if o.At.IsZero() {
-			return "not within " + duration(f.Horizon.Sub(now))
-		}
-		return "in " + duration(o.At.Sub(now))
-	}
-	if f.Expected.Spent {
-		return []string{"It is spent."}
-	}
-	out := []string{fmt.Sprintf("If the last %s go on (%s), it runs out %s.", f.Window, burnTimes(f.Rate), when(f.Expected))}
-	switch {
-	case !f.Sure:
-		out = append(out, "There was too little to see for an interval.")
-	case f.Earliest.At.IsZero():
-		out = append(out, fmt.Sprintf("Nine times of ten it burns at %s to %s: it lasts.", burnTimes(f.Low), burnTimes(f.High)))
-	default:
-		out = append(out, fmt.Sprintf("Nine times of ten: %s at the earliest, and %s at the latest.", when(f.Earliest), when(f.Latest)))
-	}
-	return out
 }
 
 func divisions(r *budget.Report) []division {
