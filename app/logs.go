@@ -61,11 +61,14 @@ func (a *App) applyLogs(ctx context.Context, w *declare.Workspace, now time.Time
 
 // tapLogs sees every row that was stored.
 func (a *App) tapLogs(rows logs.Rows) {
-	a.tookRows(usage.Logs, rows)
+	took := a.took(usage.Logs, rows)
 	rows.Each(func(r logs.Row) {
+		service := r.Service()
+		took.row(service, r)
 		a.logCounts.Take(r)
-		a.patterns.Take(r.Service(), r.Severity(), r.Message(), time.Unix(0, r.Time))
+		a.patterns.Take(service, r.Severity(), r.Message(), time.Unix(0, r.Time))
 	})
+	took.book()
 }
 
 // openPatterns reads the book of patterns, which is kept beside the rows.

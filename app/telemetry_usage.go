@@ -50,27 +50,44 @@ func (a *App) openUsage() {
 	})
 }
 
-// count is what came of one service in one batch.
+// taking counts the rows of one batch for the ledger.
+type taking struct {
+	ledger *usage.Ledger
+	signal string
+	of     logs.Rows
+	by     map[string]*count
+	last   *count // of the row before: rows of one service come in a row
+	name   string
+}
+
+// count is what came of one service.
 type count struct{ rows, bytes int }
 
-// tookRows books a batch.
-func (a *App) tookRows(signal string, rows logs.Rows) {
-	by := map[string]*count{}
-	rows.Each(func(r logs.Row) {
-		s := r.Service()
-		c := by[s]
-		if c == nil {
-			c = &count{}
-			by[strings.Clone(s)] = c
+func (a *App) took(signal string, rows logs.Rows) *taking {
+	return &taking{ledger: a.usage, signal: signal, of: rows, by: map[string]*count{}}
+}
+
+// row counts one. Its strings are not kept.
+func (t *taking) row(service string, r logs.Row) {
+	if t.last == nil || t.name != service {
+		if t.last = t.by[service]; t.last == nil {
+			t.last = &count{}
+			t.by[strings.Clone(service)] = t.last
 		}
-		c.rows++
-		for _, f := range r.Fields {
-			c.bytes += len(f.Name) + len(f.Value)
-		}
-	})
+		t.name = service
+	}
+	t.last.rows++
+	for i := range r.Fields {
+		t.last.bytes += len(r.Fields[i].Name) + len(r.Fields[i].Value)
+	}
+}
+
+// book enters the counts.
+func (t *taking) book() {
 	now := time.Now()
-	for s, c := range by {
-		a.usage.Took(usage.Key{Signal: signal, Service: s, Receiver: rows.Receiver}, rows.Source, c.rows, c.bytes, now)
+	t.name, t.last = "", nil
+	for s, c := range t.by {
+		t.ledger.Took(usage.Key{Signal: t.signal, Service: s, Receiver: t.of.Receiver}, t.of.Source, c.rows, c.bytes, now)
 	}
 }
 

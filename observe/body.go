@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync"
 
 	"github.com/klauspost/compress/snappy"
 	"github.com/klauspost/compress/zstd"
@@ -16,6 +17,30 @@ import (
 // Body reads a request's body, decompressed, of at most limit bytes before and after.
 // snappy is the block format of Prometheus and Loki.
 func Body(w http.ResponseWriter, req *http.Request, limit int64) ([]byte, *Refusal) {
+	return bodyInto(w, req, limit, &bytes.Buffer{})
+}
+
+// BodyThen reads a body as Body does and hands it to f, which must not keep any of it:
+// its memory is used again for other requests.
+func BodyThen(w http.ResponseWriter, req *http.Request, limit int64, f func([]byte)) *Refusal {
+	buf := bodies.Get().(*bytes.Buffer)
+	buf.Reset()
+	body, refusal := bodyInto(w, req, limit, buf)
+	if refusal == nil {
+		f(body)
+	}
+	if buf.Cap() <= mostKept {
+		bodies.Put(buf)
+	}
+	return refusal
+}
+
+var bodies = sync.Pool{New: func() any { return &bytes.Buffer{} }}
+
+// mostKept is the largest body whose memory is kept.
+const mostKept = 8 << 20
+
+func bodyInto(w http.ResponseWriter, req *http.Request, limit int64, buf *bytes.Buffer) ([]byte, *Refusal) {
 	var src io.Reader = http.MaxBytesReader(w, req.Body, limit)
 	malformed := func(err error) *Refusal {
 		return &Refusal{Status: http.StatusBadRequest, Reason: "malformed", Where: "body", Want: req.Header.Get("Content-Encoding") + ": " + err.Error()}
@@ -61,7 +86,6 @@ func Body(w http.ResponseWriter, req *http.Request, limit int64) ([]byte, *Refus
 	default:
 		return nil, &Refusal{Status: http.StatusUnsupportedMediaType, Reason: "malformed", Where: "Content-Encoding", Got: fmt.Sprintf("%q", enc), Want: "gzip, deflate, snappy or zstd"}
 	}
-	var buf bytes.Buffer
 	if n := req.ContentLength; n > 0 && n <= limit {
 		buf.Grow(int(n) + bytes.MinRead)
 	}

@@ -27,12 +27,6 @@ const receiver = "jsonline"
 // Handler receives lines into a store; body is the limit of a request in bytes.
 func Handler(store *logs.Store, body func() int64) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		data, refusal := observe.Body(w, req, body())
-		if refusal != nil {
-			store.Refused(receiver, refusal.Reason, 1)
-			observe.Refuse(w, refusal)
-			return
-		}
 		o, err := optionsOf(req)
 		if err != nil {
 			observe.Refuse(w, &observe.Refusal{Status: http.StatusBadRequest, Want: err.Error()})
@@ -40,7 +34,11 @@ func Handler(store *logs.Store, body func() int64) http.Handler {
 		}
 		source, _, _ := net.SplitHostPort(req.RemoteAddr)
 		batch := store.Begin(logs.Origin{Receiver: receiver, Source: source})
-		lines(batch, o, data)
+		if refusal := observe.BodyThen(w, req, body(), func(data []byte) { lines(batch, o, data) }); refusal != nil {
+			store.Refused(receiver, refusal.Reason, 1)
+			observe.Refuse(w, refusal)
+			return
+		}
 		observe.Answer(okWriter{w}, batch.Commit(), batch.Rows, batch.Refused)
 	})
 }
@@ -94,7 +92,7 @@ func optionsOf(req *http.Request) (options, error) {
 func lines(batch *logs.Batch, o options, data []byte) {
 	p := logstorage.GetJSONParser()
 	defer logstorage.PutJSONParser(p)
-	var row []logs.Field
+	var row, fields []logs.Field
 	n := 0
 	for len(data) > 0 {
 		line := data
@@ -111,17 +109,21 @@ func lines(batch *logs.Batch, o options, data []byte) {
 		bad := func(got, want string) {
 			batch.Refuse(&observe.Refusal{Status: http.StatusBadRequest, Reason: "malformed", Where: fmt.Sprintf("line %d", n), Got: got, Want: want}, 1)
 		}
-		if err := p.ParseLogMessage(line, nil, ""); err != nil {
-			bad(strconv.Quote(string(line[:min(len(line), 60)])), "a JSON object")
-			continue
+		var plain bool
+		if fields, plain = flat(line, fields[:0]); !plain {
+			if err := p.ParseLogMessage(line, nil, ""); err != nil {
+				bad(strconv.Quote(string(line[:min(len(line), 60)])), "a JSON object")
+				continue
+			}
+			fields = append(fields[:0], p.Fields...)
 		}
-		at, err := takeTime(o.time, p.Fields)
+		at, err := takeTime(o.time, fields)
 		if err != nil {
 			bad(err.Error(), "a time as 2026-01-02T15:04:05Z, or a Unix time")
 			continue
 		}
 		var streams int
-		row, streams = o.row(row[:0], p.Fields)
+		row, streams = o.row(row[:0], fields)
 		batch.Add(at, row, streams)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/VictoriaMetrics/VictoriaLogs/lib/logstorage"
@@ -31,6 +32,7 @@ type Batch struct {
 	oldest, newest int64
 	sets           []*logstorage.LogRows
 	encoded        []byte
+	memory         *[]byte // where encoded goes back to
 	scratch        []Field
 	rows, bytes    int
 	refused        map[string]int
@@ -72,6 +74,10 @@ func (b *Batch) Add(at int64, fields []Field, streams int) *observe.Refusal {
 	if kept := b.store.streams.admit(b.now, row[:n], b.limits.Streams); kept < n {
 		n = kept // the fields stay, as fields; the row's stream is its service's
 		b.change(ChangedStreams)
+	}
+	if b.memory == nil {
+		b.memory = encodings.Get().(*[]byte)
+		b.encoded = (*b.memory)[:0]
 	}
 	start := len(b.encoded)
 	b.encoded = appendRow(b.encoded, at, row, n)
@@ -147,6 +153,12 @@ var changeWords = map[string]string{
 	ChangedStreams: "rows were put into their service's stream (limits.log_streams)",
 }
 
+// encodings are the memory of encoded rows, for the next batch.
+var encodings = sync.Pool{New: func() any { return new([]byte) }}
+
+// mostKept is the largest encoding whose memory is kept.
+const mostKept = 8 << 20
+
 // Commit stores the rows that were added. Its error is ours: nothing is stored, and the
 // sender should try again.
 func (b *Batch) Commit() error {
@@ -159,6 +171,11 @@ func (b *Batch) Commit() error {
 			logstorage.PutLogRows(set)
 		}
 		b.sets = nil
+		if b.memory != nil && cap(b.encoded) <= mostKept {
+			*b.memory = b.encoded[:0]
+			encodings.Put(b.memory)
+		}
+		b.memory, b.encoded = nil, nil
 	}()
 	if b.rows == 0 {
 		return nil

@@ -78,7 +78,7 @@ func (l Limits) clean(fields []Field, streams int, why func(string)) ([]Field, i
 			f.Name = "field." + f.Name
 			why(ChangedName)
 		}
-		if stream && strings.ContainsAny(f.Name, "=}") {
+		if stream && (strings.IndexByte(f.Name, '=') >= 0 || strings.IndexByte(f.Name, '}') >= 0) {
 			f.Name = strings.NewReplacer("=", "_", "}", "_").Replace(f.Name)
 			why(ChangedName)
 		}

@@ -44,7 +44,6 @@ type wal struct {
 	began   time.Time
 	rows    uint64 // appended since the start
 	old     []segment
-	scratch []byte
 	broken  error // a torn frame that could not be taken back
 }
 
@@ -100,8 +99,29 @@ func (w *wal) begin(now time.Time) error {
 	return nil
 }
 
+// frames are the memory of frames on their way to the file.
+var frames = sync.Pool{New: func() any { return new([]byte) }}
+
 // append writes one frame. When it returns nil the rows survive a kill.
 func (w *wal) append(rows []byte, n int) error {
+	memory := frames.Get().(*[]byte)
+	if most := header + s2.MaxEncodedLen(len(rows)); cap(*memory) < most {
+		*memory = make([]byte, most)
+	}
+	defer func() {
+		if cap(*memory) <= mostKept { // not of one huge request
+			frames.Put(memory)
+		}
+	}()
+	buf := (*memory)[:cap(*memory)]
+	body := s2.Encode(buf[header:], rows)
+	binary.LittleEndian.PutUint32(buf, uint32(len(body)))
+	binary.LittleEndian.PutUint32(buf[4:], crc32.Checksum(body, castagnoli))
+	return w.write(buf[:header+len(body)], n)
+}
+
+// write appends a frame with n rows in it.
+func (w *wal) write(frame []byte, n int) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.broken != nil {
@@ -110,14 +130,7 @@ func (w *wal) append(rows []byte, n int) error {
 	if w.file == nil {
 		return errClosed
 	}
-	if most := header + s2.MaxEncodedLen(len(rows)); cap(w.scratch) < most {
-		w.scratch = make([]byte, most)
-	}
-	buf := w.scratch[:cap(w.scratch)]
-	body := s2.Encode(buf[header:], rows)
-	binary.LittleEndian.PutUint32(buf, uint32(len(body)))
-	binary.LittleEndian.PutUint32(buf[4:], crc32.Checksum(body, castagnoli))
-	if _, err := w.file.Write(buf[:header+len(body)]); err != nil {
+	if _, err := w.file.Write(frame); err != nil {
 		// Half a frame would hide the frames behind it.
 		if terr := w.file.Truncate(w.size); terr == nil {
 			_, terr = w.file.Seek(w.size, io.SeekStart)
@@ -128,11 +141,8 @@ func (w *wal) append(rows []byte, n int) error {
 		w.broken = fmt.Errorf("cannot write ahead: %w", err)
 		return w.broken
 	}
-	w.size += int64(header + len(body))
+	w.size += int64(len(frame))
 	w.rows += uint64(n)
-	if cap(w.scratch) > 8<<20 { // of one huge request
-		w.scratch = nil
-	}
 	return nil
 }
 
