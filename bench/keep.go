@@ -15,9 +15,13 @@ var parts = map[string][]string{
 	"many":     {"10,000 objectives", "the same numbers for them", "many"},
 	"backtest": {"Replaying history", "replay by", "replay beside", "the same numbers in a replay", "backtest"},
 	"latency":  {"From a bad sample", "p99 ", "p50 ", "latency"},
-	"write":    {"Remote write", "write"},
+	"write":    {"Remote write", "remote write", "write"},
 	"alerts":   {"Alerts, beside", "alerts"},
-	"logs":     {"Logs", "log ingest", "logs", "memory of the idle"},
+	"logs":     {"Logs", "log ingest", "logs"},
+	"spans":    {"Spans", "span ingest", "spans"},
+	"idle":     {"Idle", "idle"},
+	// Measured only when it is named: it takes a quarter of an hour.
+	"hundredmillion": {"Queries over", "queries over", "hundredmillion"},
 }
 
 // Keep takes from an earlier report, as it was written, the parts that were not measured

@@ -33,6 +33,8 @@ type Scale struct {
 	Trials      int           // of the latency
 	Pushes      int           // rounds of remote write in one measurement
 	LogBatches  int           // of 5,000 lines, in one measurement
+	SpanBatches int           // of 1,000 spans, in one measurement
+	LogRows     int           // that queries are answered over
 	AlertGroups int           // of alerts, beside Alertmanager
 }
 
@@ -40,11 +42,11 @@ type Scale struct {
 var (
 	Full = Scale{
 		Data: Data{Services: 100, Days: 30}, Pairs: 5, Ticks: 60, Raw: 100, Victoria: 20, Many: 10_000, History: 2 * time.Hour, Seconds: 60,
-		Replay: 10, ReplayDays: 30, Trials: 200, Pushes: 200, LogBatches: 100, AlertGroups: 50_000,
+		Replay: 10, ReplayDays: 30, Trials: 200, Pushes: 200, LogBatches: 100, SpanBatches: 200, LogRows: 100_000_000, AlertGroups: 50_000,
 	}
 	Quick = Scale{
 		Data: Data{Services: 10, Days: 4}, Pairs: 3, Ticks: 30, Raw: 5, Victoria: 5, Many: 500, History: 30 * time.Minute, Seconds: 20,
-		Replay: 5, ReplayDays: 1, Trials: 8, Pushes: 40, LogBatches: 20, AlertGroups: 2_000,
+		Replay: 5, ReplayDays: 1, Trials: 8, Pushes: 40, LogBatches: 20, SpanBatches: 20, LogRows: 300_000, AlertGroups: 2_000,
 	}
 )
 
@@ -73,25 +75,29 @@ type bench struct {
 
 // row is one part of the report.
 type row struct {
-	name string
-	run  func(*bench, context.Context) error
+	name  string
+	run   func(*bench, context.Context) error
+	named bool // measured only when it is named
 }
 
 var rows = []row{
-	{"ticks", (*bench).ticks},
-	{"many", (*bench).many},
-	{"backtest", (*bench).backtest},
-	{"latency", (*bench).latency},
-	{"write", (*bench).write},
-	{"logs", (*bench).logs},
-	{"alerts", (*bench).alerts},
+	{name: "ticks", run: (*bench).ticks},
+	{name: "many", run: (*bench).many},
+	{name: "backtest", run: (*bench).backtest},
+	{name: "latency", run: (*bench).latency},
+	{name: "write", run: (*bench).write},
+	{name: "logs", run: (*bench).logs},
+	{name: "spans", run: (*bench).spans},
+	{name: "idle", run: (*bench).idle},
+	{name: "hundredmillion", run: (*bench).hundredMillion, named: true},
+	{name: "alerts", run: (*bench).alerts},
 }
 
 // Run measures everything. Of a row that fails the report says so, and the others go on.
 func Run(ctx context.Context, o Options) (r *Report, err error) {
 	for _, name := range o.Only {
 		if !slices.ContainsFunc(rows, func(r row) bool { return r.name == name }) {
-			return nil, fmt.Errorf("cannot measure %q: expected ticks, many, backtest, latency, write, logs or alerts", name)
+			return nil, fmt.Errorf("cannot measure %q: expected ticks, many, backtest, latency, write, logs, spans, idle, hundredmillion or alerts", name)
 		}
 	}
 	if err := os.MkdirAll(o.Cache, 0o755); err != nil {
@@ -107,7 +113,7 @@ func Run(ctx context.Context, o Options) (r *Report, err error) {
 		o.Services, Scrape, o.Days, float64(o.Samples())/1e6, spans(Windows))}}
 	b.Busy = busy()
 	for _, row := range rows {
-		if len(o.Only) > 0 && !slices.Contains(o.Only, row.name) {
+		if len(o.Only) > 0 && !slices.Contains(o.Only, row.name) || len(o.Only) == 0 && row.named {
 			continue
 		}
 		start := time.Now()
@@ -173,7 +179,7 @@ func (o *Options) machine() []string {
 		out[1] += ", Evenkeel at " + strings.TrimSpace(string(commit))
 	}
 	var peers []string
-	for _, name := range []string{"prometheus", "alertmanager", "victoria-metrics", "victoria-logs"} {
+	for _, name := range []string{"prometheus", "alertmanager", "victoria-metrics", "victoria-logs", "jaeger"} {
 		marks, _ := filepath.Glob(filepath.Join(o.Peers, "."+name+"-*"))
 		if len(marks) == 1 {
 			peers = append(peers, name+" "+version.FindString(filepath.Base(marks[0])))

@@ -39,7 +39,7 @@ func run(ctx context.Context) error {
 	flag.StringVar(&o.Evenkeel, "evenkeel", "bin/evenkeel", "our binary")
 	flag.StringVar(&o.Profile, "profile", "", "folder for CPU profiles of our parts")
 	flag.BoolVar(&o.Alone, "alone", false, "our own parts only, to profile them")
-	only := flag.String("only", "", "rows to measure, with commas between: ticks, many, backtest, latency, write, logs, alerts")
+	only := flag.String("only", "", "rows to measure, with commas between: ticks, many, backtest, latency, write, logs, spans, idle, alerts; and hundredmillion, which is measured only when it is named")
 	out := flag.String("out", "-", "file to write the report to, - for standard output")
 	pairs := flag.Int("pairs", 0, "how many pairs, where not the usual number")
 	flag.Parse()
