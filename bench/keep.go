@@ -17,7 +17,7 @@ var parts = map[string][]string{
 	"latency":  {"From a bad sample", "p99 ", "p50 ", "latency"},
 	"write":    {"Remote write", "remote write", "write"},
 	"alerts":   {"Alerts, beside", "alerts"},
-	"logs":     {"Logs", "log ingest", "logs"},
+	"logs":     {"Logs", "log ingest", "log patterns", "logs"},
 	"spans":    {"Spans", "span ingest", "spans"},
 	"idle":     {"Idle", "idle"},
 	// Measured only when it is named: it takes a quarter of an hour.

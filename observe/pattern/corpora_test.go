@@ -6,8 +6,12 @@ import (
 	"encoding/csv"
 	"os"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"sort"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/evenkeel/evenkeel/observe/pattern"
 )
@@ -24,6 +28,7 @@ func TestCorporaGrouping(t *testing.T) {
 		t.Fatalf("found %d sets of lines in %s, expected 4", len(files), root)
 	}
 	sum := 0.0
+	var speeds []float64
 	for _, file := range files {
 		f, err := os.Open(file)
 		if err != nil {
@@ -75,6 +80,13 @@ func TestCorporaGrouping(t *testing.T) {
 		}
 		accuracy := float64(right) / float64(len(rows)-1)
 		sum += accuracy
+		var text []string
+		for _, r := range rows[1:] {
+			text = append(text, r[content])
+		}
+		speed := linesPerCPUSecond(t, text)
+		speeds = append(speeds, speed)
+		t.Logf("%-12s %.2f million lines a CPU second", filepath.Base(filepath.Dir(file)), speed/1e6)
 		t.Logf("%-12s %.4f  %d templates, people made %d", filepath.Base(filepath.Dir(file)), accuracy, len(found), len(truth))
 		sort.Slice(misses, func(i, j int) bool { return misses[i].lines > misses[j].lines })
 		for _, ms := range misses[:min(6, len(misses))] {
@@ -83,9 +95,35 @@ func TestCorporaGrouping(t *testing.T) {
 			}
 		}
 	}
+	if slowest := slices.Min(speeds); slowest < 1e6 {
+		t.Errorf("the slowest set: got %.0f lines a CPU second, expected a million", slowest)
+	}
 	if average := sum / float64(len(files)); average <= 0.95 {
 		t.Errorf("grouping accuracy: got %.4f, expected more than 0.95", average)
 	} else {
 		t.Logf("average %.4f", average)
 	}
+}
+
+// linesPerCPUSecond mines the lines many times over with one miner; what is new in them
+// is new the first time.
+func linesPerCPUSecond(t *testing.T, lines []string) float64 {
+	const rounds = 200
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	used := func() time.Duration {
+		var u syscall.Rusage
+		if err := syscall.Getrusage(1, &u); err != nil { // of this thread
+			t.Fatal(err)
+		}
+		return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	}
+	m := pattern.NewMiner()
+	before := used()
+	for range rounds {
+		for _, l := range lines {
+			m.Add(l)
+		}
+	}
+	return float64(rounds*len(lines)) / (used() - before).Seconds()
 }

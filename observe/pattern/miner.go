@@ -412,6 +412,11 @@ func (m *Miner) fill(h uint64, t *Template, i, j int) bool {
 		m.join(o, whole)
 	}
 	m.join(t, whole)
+	for _, o := range m.templates { // and those that differ in another of its variables too
+		if o.into == nil && o != whole && !o.tail && len(o.tokens) == len(tokens) && whole.matches(o.Example, o.tokens) {
+			m.join(o, whole)
+		}
+	}
 	*hl = hole{open: whole}
 	m.byLength[len(tokens)] = append(slices.DeleteFunc(m.byLength[len(tokens)], func(o *Template) bool { return o.into != nil }), whole)
 	m.compare(whole) // now it may be equal to others but for another place
@@ -474,13 +479,13 @@ func (m *Miner) place(hl *hole, k int) int {
 		return assigned
 	case before >= 0 && t.tokens[before].kind == word && introduces(strings.ToLower(t.Example[t.tokens[before].start:t.tokens[before].end])):
 		return named
-	case before < 0:
+	case before < 0 && !(k > 0 && k+1 < len(t.tokens) && enclosed(t, k)):
 		return first
 	case states == len(hl.members):
 		return state
 	case dotted == len(hl.members):
 		return name
-	case k > 0 && k+1 < len(t.tokens) && quoted(t, k):
+	case k > 0 && k+1 < len(t.tokens) && (quoted(t, k) || enclosed(t, k)):
 		return name
 	}
 	return plain
@@ -489,6 +494,13 @@ func (m *Miner) place(hl *hole, k int) int {
 func quoted(t *Template, k int) bool {
 	a, b := t.tokens[k-1], t.tokens[k+1]
 	return a.kind == mark && b.kind == mark && a.hash == b.hash && (t.Example[a.start] == '"' || t.Example[a.start] == '\'' || t.Example[a.start] == '`')
+}
+
+// enclosed says whether a word stands alone in round brackets, which are not part of
+// the word before them as in error(s).
+func enclosed(t *Template, k int) bool {
+	a, b := t.tokens[k-1], t.tokens[k+1]
+	return a.kind == mark && b.kind == mark && t.Example[a.start] == '(' && t.Example[b.start] == ')' && (a.space || k == 1)
 }
 
 // capitals are words as ASSIGNED and KILL_CONTAINER: states, which tell kinds of lines apart.

@@ -105,6 +105,11 @@ func scan(line string, to []token) ([]token, uint64) {
 		}
 		// A run of letters, digits and joiners.
 		start := i
+		if end := colons(line, i, n); end > i { // a hardware or IPv6 address, of however many letters
+			to, space = value8(line, to, token{hash: variableHash, start: i, end: end, kind: variable, space: space}), false
+			i = end
+			continue
+		}
 		h := uint64(seed)
 		digits, letters, joins, slashes, hex, inner := 0, 0, 0, 0, 0, false
 		for ; i < n; i++ {
@@ -185,28 +190,8 @@ func scan(line string, to []token) ([]token, uint64) {
 			t.kind, t.hash = variable, variableHash
 		}
 		if t.kind == variable {
-			// a list of values, a date: as many as there are, they are one
-			if k := len(to); k >= 1 && t.space && to[k-1].kind == variable && to[k-1].end > to[k-1].start {
-				to[k-1].end = t.end
-				continue
-			}
-			if k := len(to); k >= 2 && to[k-1].kind == mark && line[to[k-1].start] == ',' && !to[k-1].space && to[k-2].kind == variable && to[k-2].end > to[k-2].start {
-				to[k-2].end = t.end
-				to = to[:k-1]
-				continue
-			}
-			// 10:22:33, 1##2##3, 4|5: values joined by punctuation are one
-			if k := len(to); k >= 2 && !t.space && !to[k-1].space && to[k-2].kind == variable && to[k-1].kind == mark && joins8(line[to[k-1].start]) {
-				to[k-2].end = t.end
-				to = to[:k-1]
-				continue
-			}
-			if k := len(to); k >= 3 && !t.space && to[k-1].kind == mark && to[k-2].kind == mark && !to[k-1].space && !to[k-2].space && to[k-3].kind == variable &&
-				line[to[k-1].start] == line[to[k-2].start] && joins8(line[to[k-1].start]) {
-				to[k-3].end = t.end
-				to = to[:k-2]
-				continue
-			}
+			to = value8(line, to, t)
+			continue
 		}
 		to = append(to, t)
 	}
@@ -217,6 +202,72 @@ func scan(line string, to []token) ([]token, uint64) {
 	}
 	return to, shape
 }
+
+// value8 appends a value, or makes it part of the one before it: a list of values, a
+// date, values joined by punctuation are one, as many as there are.
+func value8(line string, to []token, t token) []token {
+	k := len(to)
+	if k == 0 {
+		return append(to, t)
+	}
+	last := &to[k-1]
+	if last.kind == variable {
+		if t.space && last.end > last.start {
+			last.end = t.end
+			return to
+		}
+		return append(to, t)
+	}
+	if last.kind != mark || last.space || k < 2 {
+		return append(to, t)
+	}
+	c, before := line[last.start], &to[k-2]
+	if before.kind == variable && (c == ',' && before.end > before.start || !t.space && joins8(c)) { // 1, 2, 3 and 10:22:33, 1#2#3, 4|5
+		before.end = t.end
+		return to[:k-1]
+	}
+	if k >= 3 && !t.space && before.kind == mark && !before.space && to[k-3].kind == variable && c == line[before.start] && joins8(c) { // 1##2
+		to[k-3].end = t.end
+		return to[:k-2]
+	}
+	return append(to, t)
+}
+
+// colons is the end of groups of hexadecimal digits with colons between, as addresses of
+// network cards and of IPv6 are, or i where there are none.
+func colons(line string, i, n int32) int32 {
+	groups, double, j := 0, false, i
+	for j < n {
+		k := j
+		for k < n && k-j < 5 && isHexDigit(line[k]) {
+			k++
+		}
+		if k == j || k-j == 5 {
+			break
+		}
+		groups++
+		if j = k; j+1 >= n || line[j] != ':' {
+			break
+		}
+		if line[j+1] == ':' {
+			if double {
+				break
+			}
+			double = true
+			j++
+		}
+		if j+1 >= n || !isHexDigit(line[j+1]) {
+			break
+		}
+		j++
+	}
+	if j < n && (classes[line[j]] == cLetter || classes[line[j]] == cDigit) || groups < 3 || groups < 4 && !double || j-i < 8 {
+		return i
+	}
+	return j
+}
+
+func isHexDigit(c byte) bool { return c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'f' }
 
 // joins8 says whether values around this punctuation are one value.
 func joins8(c byte) bool { return c == ':' || c == '#' || c == '|' || c == '^' || c == '!' }
