@@ -37,14 +37,14 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 type wal struct {
 	dir string
 
-	mu      sync.Mutex
-	file    *os.File
-	number  int
-	size    int64
-	began   time.Time
-	rows    uint64 // appended since the start
-	old     []segment
-	broken  error // a torn frame that could not be taken back
+	mu     sync.Mutex
+	file   *os.File
+	number int
+	size   int64
+	began  time.Time
+	rows   uint64 // appended since the start
+	old    []segment
+	broken error // a torn frame that could not be taken back
 }
 
 // segment is one that is not appended to any more.
