@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/fnv"
+	"io"
 	"log/slog"
 	"math"
 	"slices"
@@ -22,15 +24,22 @@ import (
 const (
 	// liveTail is how much of the newest samples is kept of each series, in milliseconds.
 	liveTail = 30 * 60_000
-	// horizon is for how long, in milliseconds, the samples that will leave a window are
-	// read ahead. It is a bargain: longer takes memory, shorter reads chunks more often.
-	horizon = 17 * 60_000
+	// leaving is how many samples that will leave its windows next are kept of a series, of
+	// all windows that are longer than the tail together. It is a bargain: more take memory,
+	// fewer have chunks read more often.
+	leaving = 408
+	// minHorizon and maxHorizon are the shortest and the longest time, in milliseconds, for
+	// which the samples that will leave a window are read ahead.
+	minHorizon = 8 * 60_000
+	maxHorizon = 6 * 3600_000
 	// margin is how long, in milliseconds, before these samples are used up the next are read:
 	// a window has to know its first sample, which is behind those that have left.
 	margin = 2 * 60_000
 	// queued is the longest offset, in milliseconds, for which samples wait in memory until
 	// it is their time. For longer ones they are read from the store again.
 	queued = 3600_000
+	// pulledAhead is how much is read at a time for a longer offset, in milliseconds.
+	pulledAhead = 17 * 60_000
 	// settled is how old, in milliseconds, a sample has to be for the store to be asked for
 	// it: those that arrive late have then arrived.
 	settled = 30 * 60_000
@@ -412,7 +421,7 @@ func (l *Live) advance(ctx context.Context, t int64) (changed bool, err error) {
 			continue
 		}
 		if f.offset > queued && now > f.live.pulled {
-			if err := l.pull(ctx, f, f.live.pulled, now+min(horizon, f.offset-settled)); err != nil {
+			if err := l.pull(ctx, f, f.live.pulled, now+min(pulledAhead, f.offset-settled)); err != nil {
 				return changed, err
 			}
 		}
@@ -772,10 +781,11 @@ func (f *family) due(i int, now int64) bool {
 // ahead reads the samples that will leave a window soon, for all series at once.
 func (l *Live) ahead(ctx context.Context, f *family, i int, before, now int64) error {
 	length := f.spec.Windows[i].Length
-	until := now - length + horizon
+	ahead := f.horizon(i)
 	if f.live.until[i] == never {
-		until += int64(i) * horizon / int64(len(f.spec.Windows)) // not all windows at one time
+		ahead -= int64(float64(ahead-2*margin) * f.phase(i)) // not all windows at one time
 	}
+	until := now - length + ahead
 	set, err := l.e.selectSeries(ctx, false, before-length+1, until, f.matchers)
 	if err != nil {
 		return err
@@ -806,6 +816,35 @@ func (l *Live) ahead(ctx context.Context, f *family, i int, before, now int64) e
 		f.live.until[i] = until
 	}
 	return err
+}
+
+// horizon is for how long, in milliseconds, the samples that will leave a window are read
+// ahead: such that each window that is longer than the tail has its share of them.
+func (f *family) horizon(i int) int64 {
+	windows := int64(0)
+	for _, w := range f.spec.Windows {
+		if w.Length > f.spec.Tail {
+			windows++
+		}
+	}
+	var samples, spans int64
+	for _, s := range f.live.series {
+		n, span := s.Extent(i)
+		samples, spans = samples+n, spans+span
+	}
+	if samples == 0 {
+		return minHorizon
+	}
+	return min(max(spans/samples*(leaving/windows), minHorizon), maxHorizon)
+}
+
+// phase is where in the first time that is read ahead a window begins, from 0 to 1: those of
+// a family are evenly apart, and so are those of many families.
+func (f *family) phase(i int) float64 {
+	h := fnv.New32a()
+	io.WriteString(h, f.String())
+	_, phase := math.Modf(float64(h.Sum32())/(1<<32) + float64(i)/float64(len(f.spec.Windows)))
+	return phase
 }
 
 // missing reads the samples of one series that leave a window, behind a gap.

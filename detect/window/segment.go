@@ -8,35 +8,30 @@ import (
 )
 
 // A segment is some samples of a series that were read at once, packed: each is as many
-// bits as the one that needs most. It begins with a head:
+// bits as the one that needs most. They are its step beyond the least one, and its growth
+// beyond the least one; or, in a segment that has other than whole numbers, the reversed XOR
+// with the value before. All follow the sample that the reader stands at when it begins.
 //
-//	how many samples  uint16
-//	bits of a time    uint8
-//	bits of a value   uint8, with floatBits added
-//	least step        int32, milliseconds
-//	least growth      int32, of whole numbers
-//
-// Then come the samples, each as its step beyond the least, and its growth beyond the
-// least; or, in a segment that has other than whole numbers, as the reversed XOR with the
-// value before. All follow the sample that the reader stands at when it begins.
+// What there is to know of a segment stands in the edge that reads it, so that a window
+// that moves on touches one place of the segment and no head of it.
 const (
-	headLen   = 12
-	floatBits = 128
+	floatBits = 128 // is added to valueBits of a segment that has other than whole numbers
 	maxPacked = math.MaxUint16
-	padding   = 8 // behind the last segment, so that 8 bytes can be read anywhere
+	padding   = 8       // behind the last segment, so that 8 bytes can be read anywhere
+	maxAhead  = 1 << 28 // bytes of all segments of one window
 )
 
 // scratches are for samples on their way into a segment.
 var scratches = sync.Pool{New: func() any { return &[]Point{} }}
 
-// pack appends a segment of the points behind at, at most maxPacked. The padding of the
-// segment before is taken for it.
-func pack(b []byte, at Point, points []Point) (out []byte, begin int) {
+// pack appends a segment of the points behind the edge, at most maxPacked, and has the edge
+// read it. The padding of the segment before is taken for it.
+func (w *edge) pack(b []byte, points []Point) []byte {
 	points = points[:min(len(points), maxPacked)]
 	least, most := int64(math.MaxInt64), int64(math.MinInt64)
 	down, up := int64(math.MaxInt64), int64(math.MinInt64)
 	var diff uint64
-	prev := at
+	prev := w.Point
 	was, numbers := whole(prev.V)
 	for _, p := range points {
 		least, most = min(least, p.T-prev.T), max(most, p.T-prev.T)
@@ -52,26 +47,22 @@ func pack(b []byte, at Point, points []Point) (out []byte, begin int) {
 	}
 	numbers = numbers && down >= math.MinInt32
 	least, down = min(least, math.MaxInt32), min(down, math.MaxInt32)
-	timeBits, valueBits, kind := bits.Len64(uint64(most-least)), bits.Len64(diff), byte(floatBits)
+	timeBits, valueBits, kind := bits.Len64(uint64(most-least)), bits.Len64(diff), uint8(floatBits)
 	if numbers {
 		valueBits, kind = bits.Len64(uint64(up-down)), 0
 	} else {
 		down = 0
 	}
-	begin = max(len(b)-padding, 0)
-	size := headLen + (len(points)*(timeBits+valueBits)+7)/8 + padding
+	begin := max(len(b)-padding, 0)
+	size := (len(points)*(timeBits+valueBits)+7)/8 + padding
 	if begin+size > cap(b) {
 		b = append(make([]byte, 0, begin+size+begin/8), b[:begin]...)
 	}
 	b = b[:begin+size]
 	s := b[begin:]
 	clear(s)
-	binary.LittleEndian.PutUint16(s, uint16(len(points)))
-	s[2], s[3] = byte(timeBits), byte(valueBits)|kind
-	binary.LittleEndian.PutUint32(s[4:], uint32(int32(least)))
-	binary.LittleEndian.PutUint32(s[8:], uint32(int32(down)))
-	bit := headLen * 8
-	prev = at
+	bit := 0
+	prev = w.Point
 	for _, p := range points {
 		bit = putBits(s, bit, timeBits, uint64(p.T-prev.T-least))
 		v := bits.Reverse64(math.Float64bits(p.V) ^ math.Float64bits(prev.V))
@@ -81,7 +72,9 @@ func pack(b []byte, at Point, points []Point) (out []byte, begin int) {
 		bit = putBits(s, bit, valueBits, v)
 		prev = p
 	}
-	return b, begin
+	w.step, w.growth, w.timeBits, w.valueBits = int32(least), int32(down), uint8(timeBits), uint8(valueBits)|kind
+	w.off, w.left = uint32(begin*8), uint16(len(points))
+	return b
 }
 
 func putBits(b []byte, bit, n int, v uint64) int {
@@ -103,33 +96,20 @@ func getBits(b []byte, bit, n int) uint64 {
 	return v & (1<<n - 1)
 }
 
-// segment is one to read from.
-type segment struct {
-	b                   []byte // from its head on
-	timeBits, valueBits int
-	floats              bool
-	step, growth        int64
-	n                   int
-}
-
-func open(b []byte) segment {
-	return segment{
-		b: b, n: int(binary.LittleEndian.Uint16(b)), timeBits: int(b[2]), valueBits: int(b[3] &^ floatBits), floats: b[3]&floatBits != 0,
-		step: int64(int32(binary.LittleEndian.Uint32(b[4:]))), growth: int64(int32(binary.LittleEndian.Uint32(b[8:]))),
+// next moves the edge on to the next sample of its segment.
+func (w *edge) next(b []byte) {
+	timeBits, valueBits := int(w.timeBits), int(w.valueBits&^floatBits)
+	bit := int(w.off)
+	w.T += int64(w.step)
+	if timeBits > 0 {
+		w.T += int64(getBits(b, bit, timeBits))
 	}
-}
-
-// next moves on to the k-th sample, when p is the one before it.
-func (s *segment) next(k int, p *Point) {
-	bit := headLen*8 + k*(s.timeBits+s.valueBits)
-	p.T += s.step
-	if s.timeBits > 0 {
-		p.T += int64(getBits(s.b, bit, s.timeBits))
+	v := getBits(b, bit+timeBits, valueBits)
+	if w.valueBits&floatBits != 0 {
+		w.V = math.Float64frombits(math.Float64bits(w.V) ^ bits.Reverse64(v))
+	} else if d := int64(w.growth) + int64(v); d != 0 {
+		w.V += float64(d) // exact: these are whole numbers below 1<<52, and so is their sum
 	}
-	v := getBits(s.b, bit+s.timeBits, s.valueBits)
-	if s.floats {
-		p.V = math.Float64frombits(math.Float64bits(p.V) ^ bits.Reverse64(v))
-	} else if d := s.growth + int64(v); d != 0 {
-		p.V += float64(d) // exact: these are whole numbers below 1<<52, and so is their sum
-	}
+	w.off = uint32(bit + timeBits + valueBits)
+	w.left--
 }

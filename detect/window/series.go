@@ -73,14 +73,19 @@ type reset struct {
 // it have been read ahead, when the window is longer than the tail.
 type edge struct {
 	place
-	seq   uint32 // 0 when the window is empty
-	off   uint32 // where the next sample stands in the tail (absolute), or its segment in spec.ahead
-	reset uint32 // the first reset behind the sample, counted from the first one ever
+	seq    uint32 // 0 when the window is empty
+	off    uint32 // where the next sample stands: bytes of the tail (absolute), or bits of spec.ahead
+	reset  uint32 // the first reset behind the sample, counted from the first one ever
+	growth int32  // of a segment the least one
 }
 
 // ErrLost is returned when samples that the state has counted are not in the store any
 // more. The state has to be built again.
 var ErrLost = errors.New("samples are not in the store any more")
+
+// errAhead is returned when a window has so many series that what will leave it next has no
+// room.
+var errAhead = errors.New("too many samples to read ahead")
 
 // New returns the state of a series without samples.
 func New(spec *Spec, ls labels.Labels) *Series {
@@ -320,10 +325,7 @@ func (s *Series) Advance(i int, t int64, missing Missing) error {
 	}
 	x := s.sum(i)
 	short := s.short(i)
-	var from segment
-	if !short && w.left > 0 {
-		from = open(s.spec.read(i)[w.off:])
-	}
+	ahead := s.spec.read(i)
 	for w.T <= left {
 		if w.seq == s.seq {
 			w.seq, w.left = 0, 0
@@ -338,10 +340,9 @@ func (s *Series) Advance(i int, t int64, missing Missing) error {
 				if err := s.more(i, left, missing); err != nil {
 					return err
 				}
-				from = open(s.spec.ahead[i][w.off:])
+				ahead = s.spec.ahead[i]
 			}
-			from.next(from.n-int(w.left), &w.Point)
-			w.left--
+			w.next(ahead)
 		}
 		w.seq++
 		if x != nil {
@@ -462,8 +463,10 @@ func (s *Series) Fill(i int, it Iterator, until int64) error {
 		}
 	}
 	if len(points) > 0 {
-		b, begin := pack(s.spec.read(i), w.Point, points)
-		s.spec.ahead[i], w.off, w.left = b, uint32(begin), int32(len(points))
+		if len(s.spec.read(i)) > maxAhead {
+			return errAhead
+		}
+		s.spec.ahead[i] = w.pack(s.spec.ahead[i], points)
 	}
 	return it.Err()
 }
@@ -472,6 +475,15 @@ func (s *Series) Fill(i int, it Iterator, until int64) error {
 func (s *Series) Wants(i int, until int64) bool {
 	w := &s.wins[i]
 	return w.seq != 0 && !s.short(i) && w.T < until && w.seq < s.seq
+}
+
+// Extent is how many samples follow a window's first one, and over how many milliseconds.
+func (s *Series) Extent(i int) (samples, span int64) {
+	w := &s.wins[i]
+	if w.seq == 0 {
+		return 0, 0
+	}
+	return int64(s.seq - w.seq), s.at.T - w.T
 }
 
 // First is the time of a window's first sample.

@@ -32,8 +32,10 @@ const (
 // place is where a reader or a writer stands: at a sample, and the step that led to it.
 type place struct {
 	Point
-	step int32 // milliseconds; of longer ones the lowest bits
-	left int32 // of a reader: how many samples of the stream follow
+	step int32 // milliseconds; of longer ones the lowest bits; of a segment the least step
+	// Of a reader of a segment: how many of its samples follow, and how many bits they take.
+	left                uint16
+	timeBits, valueBits uint8
 }
 
 // whole returns a float as an integer that has the same bits as a float again. The

@@ -62,20 +62,23 @@ func TestSegmentGivesBackEveryBit(t *testing.T) {
 	f := func(name string, points []Point) (bytes int) {
 		t.Helper()
 		var b []byte
-		var begins []int
+		var edges []*edge
 		const each = 37
 		for at := 0; at+1 < len(points); at += each {
-			var begin int
-			b, begin = pack(b, points[at], points[at+1:min(at+1+each, len(points))])
-			begins = append(begins, begin)
+			w := &edge{place: place{Point: points[at]}}
+			b = w.pack(b, points[at+1:min(at+1+each, len(points))])
+			edges = append(edges, w)
 		}
-		p := points[0]
 		for i := range points[1:] {
-			s := open(b[begins[i/each]:])
-			s.next(i%each, &p)
+			w := edges[i/each]
+			w.next(b)
+			p := w.Point
 			if want := points[i+1]; p.T != want.T || math.Float64bits(p.V) != math.Float64bits(want.V) {
 				t.Fatalf("%s: sample %d: got %v, expected %v", name, i+1, p, want)
 			}
+		}
+		if last := edges[len(edges)-1]; last.left != 0 {
+			t.Errorf("%s: %d samples are left at the end", name, last.left)
 		}
 		return len(b)
 	}
