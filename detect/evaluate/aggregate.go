@@ -2,12 +2,8 @@ package evaluate
 
 import (
 	"math"
-	"slices"
-	"strings"
 
-	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
-	"github.com/prometheus/prometheus/schema"
 	"github.com/prometheus/prometheus/util/kahansum"
 
 	"github.com/evenkeel/evenkeel/detect/window"
@@ -16,13 +12,11 @@ import (
 // aggregate is an aggregation that needs no more of a group than a few numbers.
 type aggregate struct {
 	state
-	of       node
-	op       parser.ItemType
-	without  bool
-	grouping []string
-	key      string // says the grouping
-	leaf     *leaf  // what it is of, when nobody else asks for that
-	groups   *projection
+	grouping
+	of     node
+	op     parser.ItemType
+	leaf   *leaf // what it is of, when nobody else asks for that
+	groups *projection
 }
 
 // accumulator is one group at one step. Its arithmetic is the same as the inner engine's,
@@ -40,19 +34,6 @@ func canAggregate(op parser.ItemType) bool {
 		return true
 	}
 	return false
-}
-
-// group returns the labels of the group of a series.
-func (a *aggregate) group(ls labels.Labels) labels.Labels {
-	if !a.without {
-		if len(a.grouping) == 0 {
-			return labels.EmptyLabels()
-		}
-		return labels.NewBuilder(ls).Keep(a.grouping...).Labels()
-	}
-	b := labels.NewBuilder(ls).Del(a.grouping...)
-	schema.Metadata{}.SetToLabels(b)
-	return b.Labels()
 }
 
 func (a *aggregate) eval(e *env) (vector, error) {
@@ -81,7 +62,7 @@ func (a *aggregate) eval(e *env) (vector, error) {
 // step. It is good until the next aggregation of the same evaluation.
 func (a *aggregate) prepare(e *env, from *shape, n int) []accumulator {
 	if a.groups == nil || a.groups.from != from {
-		a.groups = e.plans.project(from, a.key, a.group)
+		a.groups = e.plans.project(from, a.key, a.grouping.of)
 	}
 	size := len(a.groups.to.rows) * n
 	if cap(e.acc) < size {
@@ -167,14 +148,4 @@ func (a *accumulator) result(op parser.ItemType) float64 {
 		return math.Sqrt(a.value / a.n)
 	}
 	return a.value
-}
-
-func newAggregate(e *parser.AggregateExpr, of node) *aggregate {
-	g := slices.Clone(e.Grouping)
-	slices.Sort(g)
-	key := "by\xff"
-	if e.Without {
-		key = "without\xff"
-	}
-	return &aggregate{of: of, op: e.Op, without: e.Without, grouping: g, key: key + strings.Join(g, "\xff")}
 }

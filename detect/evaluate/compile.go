@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/schema"
@@ -54,7 +55,7 @@ func (p *program) add(expr string) error {
 		return notAVector(expr, e.Type())
 	}
 	canonical := e.String() // before the expression is taken apart
-	root := p.node(e)
+	root := p.root(e)
 	p.roots[expr], p.roots[canonical] = root, root
 	p.listed = append(p.listed, listed{expr, canonical, root})
 	return nil
@@ -66,13 +67,7 @@ func notAVector(expr string, is parser.ValueType) error {
 
 // node returns the node of an expression.
 func (p *program) node(e parser.Expr) node {
-	for {
-		paren, ok := e.(*parser.ParenExpr)
-		if !ok {
-			break
-		}
-		e = paren.Expr
-	}
+	e = bare(e)
 	text := e.String()
 	if n := p.nodes[text]; n != nil {
 		return n
@@ -84,6 +79,17 @@ func (p *program) node(e parser.Expr) node {
 	n.st().text = text
 	p.nodes[text] = n
 	return n
+}
+
+// bare takes the parentheses around an expression away.
+func bare(e parser.Expr) parser.Expr {
+	for {
+		paren, ok := e.(*parser.ParenExpr)
+		if !ok {
+			return e
+		}
+		e = paren.Expr
+	}
 }
 
 // direct returns a node that is evaluated here, nil when there is none for it, or when
@@ -103,9 +109,7 @@ func (p *program) direct(e parser.Expr) node {
 		}
 		return &mapped{of: of, f: func(v float64, _ []float64) float64 { return -v }}
 	case *parser.AggregateExpr:
-		if canAggregate(e.Op) {
-			return newAggregate(e, p.node(e.Expr))
-		}
+		return p.aggregate(e)
 	case *parser.BinaryExpr:
 		return p.binary(e)
 	case *parser.Call:
@@ -190,14 +194,63 @@ func (p *program) binary(e *parser.BinaryExpr) node {
 	return nil
 }
 
+func (p *program) aggregate(e *parser.AggregateExpr) node {
+	g := newGrouping(e.Grouping, e.Without)
+	switch e.Op {
+	case parser.TOPK, parser.BOTTOMK, parser.LIMITK, parser.LIMIT_RATIO:
+		return &chosen{grouping: g, op: e.Op, of: p.node(e.Expr), param: p.node(e.Param)}
+	case parser.QUANTILE:
+		return &quantile{grouping: g, of: p.node(e.Expr), param: p.node(e.Param)}
+	case parser.COUNT_VALUES:
+		label, ok := e.Param.(*parser.StringLiteral)
+		if !ok || !model.UTF8Validation.IsValidLabelName(label.Val) {
+			return nil
+		}
+		if !g.without {
+			g = newGrouping(append(slices.Clone(g.names), label.Val), false)
+		}
+		return &counts{grouping: g, of: p.node(e.Expr), label: label.Val}
+	}
+	if canAggregate(e.Op) {
+		return &aggregate{grouping: g, op: e.Op, of: p.node(e.Expr)}
+	}
+	return nil
+}
+
 func (p *program) call(e *parser.Call) node {
 	name := e.Func.Name
 	if f := plainFunctions[name]; f != nil {
 		return &mapped{of: p.node(e.Args[0]), f: func(v float64, _ []float64) float64 { return f(v) }}
 	}
+	if f := dateFunctions[name]; f != nil {
+		if len(e.Args) == 0 {
+			return &mapped{of: p.clock(), f: date(f)}
+		}
+		return &mapped{of: p.node(e.Args[0]), f: date(f)}
+	}
 	switch name {
+	case "pi":
+		return &number{v: math.Pi}
+	case "label_replace", "label_join":
+		if change := relabel(e); change != nil {
+			return &relabelled{of: p.node(e.Args[0]), change: change}
+		}
+		return nil
+	case "histogram_quantile":
+		return &buckets{of: p.node(e.Args[1]), params: []node{p.node(e.Args[0])}, f: bucketQuantile}
+	case "histogram_fraction":
+		return &buckets{of: p.node(e.Args[2]), params: []node{p.node(e.Args[0]), p.node(e.Args[1])}, f: bucketFraction}
+	case "timestamp":
+		if s, ok := bare(e.Args[0]).(*parser.VectorSelector); ok {
+			if l := p.selector(s); l != nil {
+				l.stamp, l.keepName = true, false
+				return l
+			}
+			return nil
+		}
+		return &mapped{of: p.node(e.Args[0]), args: []node{p.clock()}, f: func(_ float64, now []float64) float64 { return now[0] }}
 	case "time":
-		return &clock{}
+		return p.clock()
 	case "vector":
 		return &same{of: p.node(e.Args[0])}
 	case "scalar":
@@ -255,6 +308,15 @@ func (p *program) call(e *parser.Call) node {
 		}
 	}
 	return nil
+}
+
+// clock is the node of time().
+func (p *program) clock() node {
+	const text = "time()"
+	if p.nodes[text] == nil {
+		p.nodes[text] = &clock{state{text: text}}
+	}
+	return p.nodes[text]
 }
 
 func (p *program) mapped(e *parser.Call, f func(float64, []float64) float64) node {
@@ -375,7 +437,7 @@ func (p *program) grouped() map[*leaf][]*aggregate {
 		}
 		seen[n] = true
 		if a, ok := n.(*aggregate); ok {
-			if l, ok := a.of.(*leaf); ok && (l.keepName || a.without || !slices.ContainsFunc(a.grouping, schema.IsMetadataLabel)) {
+			if l, ok := a.of.(*leaf); ok && (l.keepName || a.without || !slices.ContainsFunc(a.names, schema.IsMetadataLabel)) {
 				out[l] = append(out[l], a)
 				return
 			}
@@ -436,6 +498,18 @@ func children(n node) []node {
 	case *toScalar:
 		return []node{n.of}
 	case *absent:
+		return []node{n.of}
+	case *sorted:
+		return []node{n.of}
+	case *chosen:
+		return []node{n.of, n.param}
+	case *quantile:
+		return []node{n.of, n.param}
+	case *counts:
+		return []node{n.of}
+	case *buckets:
+		return append([]node{n.of}, n.params...)
+	case *relabelled:
 		return []node{n.of}
 	case *engine:
 		return n.nodes

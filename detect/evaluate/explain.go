@@ -189,6 +189,10 @@ func (l *Live) part(n node) Part {
 		if n.leaf != nil && n.leaf.fn != window.None {
 			p.Why = "it takes the values of its windows one by one and keeps none of them"
 		}
+	case *chosen, *quantile, *counts:
+		p.How, p.Why = "aggregation", "groups are made again when a value in them changes"
+	case *buckets:
+		p.How, p.Why = "function", "histograms are made again when a bucket of them changes"
 	case *pairs, *sets, *mixed, *scalars:
 		p.How = "operation"
 	case *number, *clock:

@@ -43,8 +43,22 @@ func TestExplain(t *testing.T) {
 	if got := strings.Join(how, " "); got != "operation operation aggregation window aggregation window constant" {
 		t.Errorf("parts: %s", got)
 	}
-	x = f(`topk(2, rate(requests_total[5m])) * 2`, "some", true)
-	if p := x.Part.Parts[0]; p.How != "engine" || p.Incremental || !strings.Contains(p.Why, "topk") || len(p.Parts) != 1 || p.Parts[0].How != "window" {
+	x = f(`topk(2, rate(requests_total[5m])) * 2`, "all", true)
+	if p := x.Part.Parts[0]; p.How != "aggregation" || !p.Incremental || p.Series != 2 || len(p.Parts) != 2 || p.Parts[0].How != "window" {
+		t.Errorf("%+v", p)
+	}
+	for expr, how := range map[string]string{
+		`quantile(0.9, temperature)`: "aggregation", `count_values("v", requests_total)`: "aggregation", `bottomk(1, temperature)`: "aggregation",
+		`histogram_quantile(0.9, sum by (le) (rate(latency_bucket[5m])))`: "function", `histogram_fraction(0, 1, latency_bucket)`: "function",
+		`label_replace(temperature, "a", "b", "", "")`: "function", `label_join(temperature, "a", "b", "pod")`: "function", `sort(temperature)`: "function",
+		`timestamp(temperature)`: "current value", `hour(temperature)`: "function",
+	} {
+		if x := f(expr, "all", true); x.Part.How != how {
+			t.Errorf("%s: %+v, expected it to be a %s", expr, x.Part, how)
+		}
+	}
+	x = f(`max_over_time(temperature[10m:1m]) + topk(2, rate(requests_total[5m])) * 0`, "some", false)
+	if p := x.Part.Parts[0]; p.How != "engine" || p.Incremental || !strings.Contains(p.Why, "subquery") {
 		t.Errorf("%+v", p)
 	}
 	f(`max_over_time(temperature[10m:1m])`, "none", true)

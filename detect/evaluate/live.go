@@ -309,7 +309,11 @@ func (l *Live) query(ctx context.Context, root node, t int64, timed bool) (promq
 		return nil, err
 	}
 	l.evals++
-	return v.instant(t), nil
+	result := v.instant(t)
+	if o, ok := root.(orderer); ok {
+		o.order(result)
+	}
+	return result, nil
 }
 
 // value is a leaf's.
@@ -328,8 +332,11 @@ func (l *Live) value(n *leaf) (vector, error) {
 	if n.fn == window.None {
 		for i, row := range n.sel.rows {
 			v, ok := row.Current(t)
-			if !ok {
+			switch {
+			case !ok:
 				v = window.Gone
+			case n.stamp:
+				v = float64(row.LastT()) / 1000
 			}
 			out.vals[i] = v
 		}

@@ -28,7 +28,7 @@ type state struct {
 	out     vector
 	room    []float64     // for values, used again
 	took    time.Duration // of the last evaluation, children included
-	rows    int
+	rows    int           // with a value, when it was timed
 }
 
 func (s *state) st() *state { return s }
@@ -70,8 +70,14 @@ func (e *env) eval(n node) (vector, error) {
 	}
 	if e.timed {
 		s.took = time.Since(start)
+		s.rows = 0
+		for _, f := range v.vals {
+			if !window.IsGone(f) {
+				s.rows++
+			}
+		}
 	}
-	s.out, s.version, s.rows = v, e.version, len(v.rows)
+	s.out, s.version = v, e.version
 	return v, nil
 }
 
@@ -93,6 +99,7 @@ type leaf struct {
 	length   int64   // of the window, milliseconds; 0 for a selector alone
 	param    float64 // of predict_linear, quantile_over_time
 	keepName bool
+	stamp    bool // timestamp() of a selector: the time of the sample in seconds
 
 	// Set when leaves are arranged.
 	family *family

@@ -62,7 +62,7 @@ func reason(err error) string {
 		err  error
 		name string
 	}{{errAmbiguous, "ambiguous labels"}, {errHistogram, "native histograms"}, {errUnsure, "uncertain sums"},
-		{errLimit, "limit on state"}, {errPast, "time before the last"}} {
+		{errLimit, "limit on state"}, {errTied, "equal values"}, {errParameter, "parameter out of range"}, {errCells, "too many values"}, {errPast, "time before the last"}} {
 		if errors.Is(err, known.err) {
 			return known.name
 		}

@@ -185,7 +185,7 @@ func (r *replay) read(ctx context.Context, f *family) (fits bool, err error) {
 				if !made {
 					made = true
 					if l.fn == window.None {
-						samples.Instant(f.spec.Lookback, first, r.times.step, row)
+						samples.Instant(f.spec.Lookback, first, r.times.step, l.stamp, row)
 					} else {
 						samples.Slide(l.fn, l.length, first, r.times.step, l.param, row)
 					}
@@ -230,11 +230,12 @@ func (f *family) columns() []column {
 		fn     window.Function
 		length int64
 		param  float64
+		stamp  bool
 	}
 	var out []column
 	by := map[what]int{}
 	for _, l := range f.leaves {
-		w := what{l.fn, l.length, l.param}
+		w := what{l.fn, l.length, l.param, l.stamp}
 		k, known := by[w]
 		if !known {
 			k = len(out)
@@ -248,7 +249,7 @@ func (f *family) columns() []column {
 }
 
 func (x *fusion) add(a *aggregate, ls labels.Labels, row []float64, cells *int) bool {
-	g, known := x.rows.row(a.group(ls))
+	g, known := x.rows.row(a.grouping.of(ls))
 	if a.op == parser.SUM {
 		if !known {
 			if *cells += 2 * len(row); *cells > maxCells {

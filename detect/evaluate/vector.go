@@ -1,8 +1,6 @@
 package evaluate
 
 import (
-	"math"
-
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/schema"
@@ -231,20 +229,4 @@ func truth(b bool) float64 {
 		return 1
 	}
 	return 0
-}
-
-// sign is PromQL's sgn.
-func sign(v float64) float64 {
-	switch {
-	case v < 0:
-		return -1
-	case v > 0:
-		return 1
-	}
-	return v
-}
-
-var plainFunctions = map[string]func(float64) float64{
-	"abs": math.Abs, "ceil": math.Ceil, "floor": math.Floor, "exp": math.Exp, "sqrt": math.Sqrt, "ln": math.Log,
-	"log2": math.Log2, "log10": math.Log10, "sgn": sign,
 }

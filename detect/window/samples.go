@@ -93,8 +93,8 @@ func (s *Samples) edges(length, from, step int64, n int) (before, upTo []int32) 
 }
 
 // Instant writes the current value at each of len(out) times, step apart, the first at
-// from.
-func (s *Samples) Instant(lookback, from, step int64, out []float64) {
+// from; or, with stamps, the time of the sample in seconds.
+func (s *Samples) Instant(lookback, from, step int64, stamps bool, out []float64) {
 	at, dead := 0, 0 // how many samples and markers are not later than t
 	for k := range out {
 		t := from + int64(k)*step
@@ -109,7 +109,9 @@ func (s *Samples) Instant(lookback, from, step int64, out []float64) {
 			continue
 		}
 		if p := s.points[at-1]; p.T > t-lookback && (dead == 0 || s.stale[dead-1] < p.T) {
-			out[k] = p.V
+			if out[k] = p.V; stamps {
+				out[k] = float64(p.T) / 1000
+			}
 		}
 	}
 }
