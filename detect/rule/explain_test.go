@@ -19,6 +19,8 @@ func TestRulesAreIncrementalHoweverTheyAreWritten(t *testing.T) {
           sum(rate(depth[1m]))by(service)
       - record: b
         expr: topk(1,rate(depth[1m]))
+      - record: c
+        expr: max_over_time(depth[1m:10s]) + on (service) sum by (service) (rate(depth[1m]))
 `
 	in(t, rules, func(x *room) {
 		x.set(`depth{service="checkout"}`, 3)
@@ -43,12 +45,15 @@ func TestRulesAreIncrementalHoweverTheyAreWritten(t *testing.T) {
 			if r.Name == "a" && (e.Part.How != "operation" || len(e.Part.Parts) != 2 || e.Part.Parts[0].Parts[0].How != "window") {
 				x.t.Errorf("parts of a: %+v", e.Part)
 			}
-			if r.Name == "b" && !strings.Contains(e.Part.Why, "topk") {
+			if r.Name == "b" && (e.Part.How != "aggregation" || !e.Part.Incremental || !strings.Contains(e.Part.Why, "groups")) {
 				x.t.Errorf("parts of b: %+v", e.Part)
 			}
+			if p := e.Part.Parts[0]; r.Name == "c" && (p.How != "engine" || !strings.Contains(p.Why, "subquery")) {
+				x.t.Errorf("parts of c: %+v", e.Part)
+			}
 		}
-		if found["a"] != "all" || found["b"] != "some" {
-			x.t.Errorf("got %v, expected all of a and some of b", found)
+		if found["a"] != "all" || found["b"] != "all" || found["c"] != "some" {
+			x.t.Errorf("got %v, expected all of a and of b, and some of c", found)
 		}
 	})
 }
