@@ -20,7 +20,7 @@ var tour = []string{
 	"state",
 	"declare",
 	"declare/yamldoc",
-	"declare/blueprint declare/catalog declare/gatefile declare/oncall declare/openslo declare/routing declare/rulefile declare/runbook declare/scrapefile declare/settings",
+	"declare/blueprint declare/catalog declare/gatefile declare/manifest declare/oncall declare/openslo declare/planfile declare/routing declare/rulefile declare/runbook declare/scrapefile declare/settings",
 	"declare/request",
 	"declare/workspace",
 	"observe",

@@ -13,13 +13,7 @@ import (
 func (a *App) connectRequests() {
 	a.requests = request.New(request.Options{
 		DB: a.db, Workspace: a.ws, Runs: a.runs, Changes: a.changes, Logger: a.o.Logger.With("room", "act"),
-		Check: func(dir string) error {
-			w, problems, err := workspace.Load(dir, time.Now())
-			if err == nil && w == nil {
-				err = problems.Errors()
-			}
-			return err
-		},
+		Check: func(dir string, written []string) error { return workspace.CheckWritten(dir, written, time.Now()) },
 	})
 	a.part("act: requests", a.requests.Run)
 }

@@ -31,14 +31,25 @@ func newCheck() *cobra.Command {
 	var output format
 	var tests, strict bool
 	var data string
+	var destroys []string
 	cmd := &cobra.Command{
-		Use: "check [PATH…]", GroupID: "declare", Short: "Check a workspace: what is wrong, where, and what was expected",
-		Long: `Check a workspace folder, or single files of one, without a server.
+		Use: "check [PATH…]", GroupID: "declare", Short: "Check a workspace, manifests, plans: what is wrong, where, and what was expected",
+		Long: `Check a workspace folder, or single files of one, without a server; and what a change is
+made of: Kubernetes manifests, and Terraform plans as terraform show -json prints them.
 
 Every mistake is reported in one pass, with file, line, field, what was there, what was
 expected, and the nearest name for a misspelt one. PATH is a workspace folder (default:
 this one) or a file; a file that stands in a workspace is checked together with what it
 refers to.
+
+A folder that is no workspace is searched for manifests and plans; those of a workspace
+stand in kubernetes/. Manifests are held against the API's own types, and must have
+versions, requests, a memory limit, probes, and no more rights than they need. What is
+meant to be so is accepted on the object, by the name of the check and a reason:
+annotations: {evenkeel.dev/accept: "host: reads the node's own logs"}; the names are
+disruption, host, labels, latest, limits, namespace, privileged, probes, replicas, root,
+secret and writable. A plan must not destroy or replace what keeps data, but what
+--destroys names.
 
 With --test the unit tests of rules are run too, with promtool's verdicts: those of the
 workspace (rules/*_test.yml), or the files that are given.
@@ -57,12 +68,14 @@ Exit code: 0 fine (warnings do not count, unless --strict), 1 there are errors, 
   evenkeel check --test rules/shop_test.yml
   evenkeel check --data http://prometheus:9090 --strict
   evenkeel check my-workspace -o sarif > check.sarif
+  evenkeel check k8s/ -o github
+  terraform show -json plan > plan.json && evenkeel check plan.json --destroys aws_db_instance.old
   evenkeel check $(git diff --cached --name-only -- my-workspace)`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				args = []string{"."}
 			}
-			found, err := checkPaths(args, time.Now())
+			found, err := checkPaths(args, destroys, time.Now())
 			if err != nil {
 				return err
 			}
@@ -87,6 +100,7 @@ Exit code: 0 fine (warnings do not count, unless --strict), 1 there are errors, 
 	output.flag(cmd, cmd.Flags(), "sarif", "junit", "github")
 	cmd.Flags().BoolVar(&strict, "strict", false, "warnings count as errors")
 	cmd.Flags().StringVar(&data, "data", "", "hold rules against these samples: data folder, address or file")
+	destroysFlag(cmd, &destroys)
 	cmd.Flags().BoolVar(&tests, "test", false, "run the unit tests of rules too")
 	return cmd
 }
@@ -118,39 +132,71 @@ func (c *checked) add(problems declare.Problems) {
 	}
 }
 
-func checkPaths(paths []string, now time.Time) (*checked, error) {
+func destroysFlag(cmd *cobra.Command, to *[]string) {
+	cmd.Flags().StringArrayVar(to, "destroys", nil, "address of a resource that a Terraform plan is meant to destroy or replace (may be repeated)")
+}
+
+func checkPaths(paths, destroys []string, now time.Time) (*checked, error) {
 	out := &checked{paths: paths, seen: map[declare.Problem]bool{}}
+	artefacts := workspace.Artefacts{Destroys: destroys}
 	var files workspace.Files
 	for _, name := range paths {
 		info, err := os.Stat(name)
-		switch {
-		case err != nil:
+		if err != nil {
 			return nil, fmt.Errorf("cannot check %q: %w", name, err)
-		case !info.IsDir():
-			problems, err := files.Check(name, now)
-			if err != nil {
-				return nil, err
-			}
-			out.add(problems)
-			if err := out.judge(&files, name, now); err != nil {
-				return nil, err
-			}
-			continue
 		}
-		w, problems, err := workspace.Load(name, now)
+		if info.IsDir() {
+			err = out.folder(&artefacts, name, now)
+		} else {
+			err = out.file(&files, &artefacts, name, now)
+		}
 		if err != nil {
 			return nil, err
 		}
-		for i := range problems {
-			problems[i].File = filepath.Join(name, filepath.FromSlash(problems[i].File))
-		}
-		out.add(problems)
-		if w != nil {
-			out.fine = append(out.fine, contents(name, w))
-			out.judged = append(out.judged, judged{w, w.RuleFiles, func(file string) string { return filepath.Join(name, filepath.FromSlash(file)) }})
+	}
+	out.add(artefacts.Check())
+	return out, nil
+}
+
+// file checks one file.
+func (c *checked) file(files *workspace.Files, artefacts *workspace.Artefacts, name string, now time.Time) error {
+	if taken, err := artefacts.Add(name); err != nil || taken {
+		return err
+	}
+	problems, err := files.Check(name, now)
+	if err != nil {
+		return err
+	}
+	c.add(problems)
+	return c.judge(files, name, now)
+}
+
+// folder checks a workspace, or what it finds in another folder.
+func (c *checked) folder(artefacts *workspace.Artefacts, name string, now time.Time) error {
+	if !workspace.IsFolder(name) {
+		if n, err := artefacts.AddFolder(name); err != nil || n > 0 {
+			c.fine = append(c.fine, fmt.Sprintf("%s: fine: %s", clean(name), plural(n, "artefact")))
+			return err
 		}
 	}
-	return out, nil
+	w, problems, err := workspace.Load(name, now)
+	if err != nil {
+		return err
+	}
+	for i := range problems {
+		problems[i].File = filepath.Join(name, filepath.FromSlash(problems[i].File))
+	}
+	c.add(problems)
+	n, err := artefacts.AddOf(name)
+	if w != nil {
+		about := contents(name, w)
+		if n > 0 {
+			about += ", " + plural(n, "file of manifests", "files of manifests")
+		}
+		c.fine = append(c.fine, about)
+		c.judged = append(c.judged, judged{w, w.RuleFiles, func(file string) string { return filepath.Join(name, filepath.FromSlash(file)) }})
+	}
+	return err
 }
 
 // judge takes a file of rules that is valid.

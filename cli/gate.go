@@ -28,13 +28,13 @@ const maxChangeFile = 1 << 20
 
 func newGate() *cobra.Command {
 	var service, ref, kind, from, risk, override string
-	var artefacts, reviewers []string
+	var artefacts, destroys, reviewers []string
 	cmd := &cobra.Command{
 		Use: "gate", GroupID: "act", Args: cobra.NoArgs, Short: "May this change go now? 0 yes, 1 no, 2 could not tell",
 		Long: `Ask whether a change may go now. The answer comes from the error budget and its policy,
 freezes and windows (policies/gate.yml), open incidents, the health of what the service
 depends on, changes that go on, and what evenkeel check finds in the artefacts that are
-given. Every reason is told in words, and the answer is put on record.
+given: Kubernetes manifests, Terraform plans as JSON, a workspace. Every reason is told in words, and the answer is put on record.
 
 --change is a file (JSON or YAML, with the fields of POST /changes), the ID of a change on
 record, or the version that is to go.
@@ -57,6 +57,7 @@ Exit code: 0 yes, 1 no, 2 it could not be told.`,
 	f.StringVar(&from, "from", "", "version before")
 	f.StringVar(&risk, "risk", "", "low, medium or high (default: found from what it touches)")
 	f.StringArrayVar(&artefacts, "artefact", nil, "file or folder to run evenkeel check on (may be repeated)")
+	destroysFlag(cmd, &destroys)
 	f.StringArrayVar(&reviewers, "reviewer", nil, "who reviewed it (may be repeated)")
 	f.StringVar(&override, "override", "", "why it should go all the same; only for whom the policy lets")
 	_ = cmd.RegisterFlagCompletionFunc("kind", cobra.FixedCompletions([]cobra.Completion{"deploy", "rollback", "config", "infrastructure", "flag", "scale", "patch", "network"}, cobra.ShellCompDirectiveNoFileComp))
@@ -81,13 +82,17 @@ Exit code: 0 yes, 1 no, 2 it could not be told.`,
 		}
 		q.Override = override
 		if len(artefacts) > 0 {
-			found, err := checkPaths(artefacts, time.Now())
+			found, err := checkPaths(artefacts, destroys, time.Now())
 			if err != nil {
 				return err
 			}
 			q.Artefacts = artefacts
 			for _, p := range found.problems {
-				q.Problems = append(q.Problems, gate.ArtefactProblem{File: filepath.ToSlash(p.File), Message: fmt.Sprintf("line %d: %s", p.Line, message(p)), Warning: p.Warning})
+				said := message(p)
+				if p.Line > 0 {
+					said = fmt.Sprintf("line %d: %s", p.Line, said)
+				}
+				q.Problems = append(q.Problems, gate.ArtefactProblem{File: filepath.ToSlash(p.File), Message: said, Warning: p.Warning})
 			}
 		}
 		c, err := r.client(cmd)

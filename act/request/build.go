@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -279,7 +280,7 @@ func (d *Desk) rehearse(root string, files map[string][]byte) error {
 			return fmt.Errorf("cannot rehearse the blueprint: %w", err)
 		}
 	}
-	if err := d.o.Check(dir); err != nil {
+	if err := d.o.Check(dir, slices.Sorted(maps.Keys(files))); err != nil {
 		return &act.ConflictError{Why: "the workspace would not be valid: " + strings.ReplaceAll(err.Error(), dir, "")}
 	}
 	return nil

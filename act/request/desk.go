@@ -22,8 +22,8 @@ type Options struct {
 	Workspace func() *declare.Workspace
 	Runs      act.Runs
 	Changes   act.Changes
-	// Check says what is wrong with a workspace folder; an error is that it cannot be read.
-	Check  func(dir string) error
+	// Check says what is wrong with a workspace folder into which files were written; an error is that it cannot be read.
+	Check  func(dir string, written []string) error
 	Logger *slog.Logger
 }
 

@@ -79,13 +79,7 @@ func newOffice(t *testing.T) *office {
 	o.desk = New(Options{
 		DB: o.db, Workspace: o.ws.Load, Runs: o.runs, Logger: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Changes: change.New(change.Options{DB: o.db, Known: func(declare.ServiceID) bool { return true }}),
-		Check: func(dir string) error {
-			w, problems, err := workspace.Load(dir, noon)
-			if err == nil && w == nil {
-				err = problems.Errors()
-			}
-			return err
-		},
+		Check:   func(dir string, written []string) error { return workspace.CheckWritten(dir, written, noon) },
 	})
 	return o
 }
@@ -298,7 +292,16 @@ func TestWhatTheShopOffers(t *testing.T) {
 	if w := o.ws.Load(); w.Service("gift") == nil || w.Objective("gift-availability") == nil || w.Runbook("gift-down") == nil {
 		t.Error("the new service is not declared")
 	}
+	// Its manifests pass our own checks, without a word.
+	var made workspace.Artefacts
+	if n, err := made.AddOf(o.dir); err != nil || n != 1 || len(made.Check()) != 0 {
+		t.Errorf("%d files of manifests (%v): %v", n, err, made.Check())
+	}
 	build("namespace", map[string]string{"name": "gift", "team": "shop"}, map[string]string{"kubernetes/namespaces/gift.yml": "requests.cpu: \"4\""})
+	var both workspace.Artefacts
+	if n, err := both.AddOf(o.dir); err != nil || n != 2 || len(both.Check()) != 0 {
+		t.Errorf("%d files of manifests (%v): %v", n, err, both.Check())
+	}
 	build("dns-record", map[string]string{"name": "gift", "value": "10.0.0.7"}, map[string]string{"dns/shop.example.zone": "gift 300 IN A 10.0.0.7\n"})
 	build("firewall-rule", map[string]string{"name": "gift", "from": "fd00::/8", "port": "5432"}, map[string]string{"firewall/gift.nft": "ip6 saddr fd00::/8 tcp dport 5432 accept"})
 	build("add-to-rotation", map[string]string{"schedule": "shop", "person": "carol"}, map[string]string{"oncall/shop.yml": "carol"})
@@ -355,5 +358,27 @@ func TestBlueprintsStayInside(t *testing.T) {
 	}
 	if err := inside("catalog/x.yml"); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestManifestsThatWouldNotPassAreNotWritten: a house's own template is held to the same.
+func TestManifestsThatWouldNotPassAreNotWritten(t *testing.T) {
+	o := newOffice(t)
+	name := filepath.Join(o.dir, "blueprints/new-service/kubernetes.yml")
+	data, err := os.ReadFile(name)
+	if err == nil {
+		err = os.WriteFile(name, []byte(strings.Replace(string(data), "runAsNonRoot: true, ", "", 1)), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.reload()
+	r := o.submit("alice", "new-service", map[string]string{"name": "gift", "team": "shop", "image": "shop/gift:1.0"})
+	r, err = o.desk.Decide(t.Context(), noon, "bob", r.ID, true, "")
+	if err != nil || r.Status != act.RequestQueued || !strings.Contains(r.Reason, "kubernetes/gift.yml:") || !strings.Contains(r.Reason, "runAsNonRoot: true") {
+		t.Errorf("got %+v %v", r, err)
+	}
+	if _, err := os.Stat(filepath.Join(o.dir, "catalog/gift.yml")); err == nil {
+		t.Error("half of it was written")
 	}
 }

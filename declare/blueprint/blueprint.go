@@ -82,11 +82,17 @@ func names(files map[string][]byte) []string {
 
 // Parse parses a template. A value that is not there is an error, not "<no value>".
 func Parse(text string) (*template.Template, error) {
-	return template.New("").Delims("<<", ">>").Option("missingkey=error").Funcs(template.FuncMap{"quote": quote, "contains": strings.Contains}).Parse(text)
+	return template.New("").Delims("<<", ">>").Option("missingkey=error").Funcs(template.FuncMap{"quote": quote, "contains": strings.Contains, "version": version}).Parse(text)
 }
 
 // quote makes a string that YAML and JSON read as that text.
 func quote(v string) (string, error) {
 	out, err := json.Marshal(v)
 	return string(out), err
+}
+
+// version is that of an image: what stands after its last colon, as a label takes it.
+func version(image string) string {
+	v := image[strings.LastIndexByte(image, ':')+1:]
+	return strings.Trim(v[:min(len(v), 63)], "._-")
 }

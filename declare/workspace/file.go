@@ -1,6 +1,7 @@
 package workspace
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -85,21 +86,31 @@ func (f *Files) Check(name string, now time.Time) (declare.Problems, error) {
 }
 
 func readOne(name string) ([]byte, error) {
-	file, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // not to wait for a pipe's writer
+	file, err := openRegular(name)
 	if err != nil {
-		return nil, fmt.Errorf("cannot read file %q: %w", name, err)
+		return nil, err
 	}
 	defer file.Close()
-	if info, err := file.Stat(); err != nil {
-		return nil, fmt.Errorf("cannot read file %q: %w", name, err)
-	} else if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("cannot read file %q: it is %s", name, kindOf(info.Mode()))
-	}
 	data, err := io.ReadAll(io.LimitReader(file, yamldoc.MaxBytes+1))
 	if err != nil {
 		return nil, fmt.Errorf("cannot read file %q: %w", name, err)
 	}
 	return data, nil
+}
+
+func openRegular(name string) (*os.File, error) {
+	file, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0) // not to wait for a pipe's writer
+	if err != nil {
+		return nil, fmt.Errorf("cannot read file %q: %w", name, err)
+	}
+	info, err := file.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = errors.New("it is " + kindOf(info.Mode()))
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("cannot read file %q: %w", name, err), file.Close())
+	}
+	return file, nil
 }
 
 // rootOf finds the workspace that a file belongs to: the nearest folder above it that
@@ -129,7 +140,7 @@ func rootOf(full string) (root, inside string) {
 func alone(name string, data []byte) (declare.Problems, error) {
 	place := placeOf(name, data)
 	if place == "" {
-		return nil, fmt.Errorf("cannot tell what file %q is: expected a catalogue, OpenSLO, rule, routing, scrape, on-call or settings file, or a runbook", name)
+		return nil, fmt.Errorf("cannot tell what file %q is: expected a catalogue, OpenSLO, rule, routing, scrape, on-call or settings file, a runbook, a Kubernetes manifest or a Terraform plan as JSON", name)
 	}
 	var problems declare.Problems
 	w := &declare.Workspace{Dir: filepath.Dir(name), Settings: settings.Default()}

@@ -316,3 +316,22 @@ func (n Node) Raw() []byte {
 
 // IsList says whether the value is a sequence.
 func (n Node) IsList() bool { return n.y != nil && n.y.Kind == yaml.SequenceNode }
+
+// Scalar says whether the value is a single one: no list and no mapping.
+func (n Node) Scalar() bool { return n.y != nil && n.y.Kind == yaml.ScalarNode }
+
+// IsText says whether the value is a text to every reader of YAML: those of version 1.1
+// take a bare yes or off for a boolean.
+func (n Node) IsText() bool {
+	if !n.Scalar() || n.y.Tag != "!!str" {
+		return false
+	}
+	if n.y.Style != 0 {
+		return true
+	}
+	switch strings.ToLower(n.y.Value) {
+	case "y", "n", "yes", "no", "on", "off":
+		return false
+	}
+	return true
+}
