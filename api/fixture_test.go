@@ -220,7 +220,7 @@ func newWorld(t *testing.T) *world {
 			return toil.Make(spans, from, to, func(declare.TeamID) int { return 2 }), err
 		},
 		LogToil:  toil.NewBook(w.db).Log,
-		Requests: requestdesk.New(requestdesk.Options{DB: w.db, Workspace: func() *declare.Workspace { return ws }, Runs: w.runs, Changes: changes, Logger: log, Check: func(string) error { return nil }}),
+		Requests: requestdesk.New(requestdesk.Options{DB: w.db, Workspace: func() *declare.Workspace { return ws }, Runs: w.runs, Changes: changes, Logger: log, Check: func(string, []string) error { return nil }}),
 		Delivery: func(ctx context.Context, _ []declare.ServiceID, from, to time.Time) (delivery.Report, error) {
 			found, err := changes.List(ctx, act.ChangeFilter{})
 			return delivery.Make(delivery.Input{Changes: found, Production: change.Production, Repository: func(string) declare.ServiceID { return "" }}, from, to), err

@@ -14,7 +14,7 @@ import (
 
 // requestDesk is the real one, on the fixtures' books.
 func (e *estate) requestDesk() *request.Desk {
-	return request.New(request.Options{DB: e.db, Workspace: func() *declare.Workspace { return e.ws }, Runs: runBook{e}, Changes: changeBook{e}, Check: func(string) error { return nil }})
+	return request.New(request.Options{DB: e.db, Workspace: func() *declare.Workspace { return e.ws }, Runs: runBook{e}, Changes: changeBook{e}, Check: func(string, []string) error { return nil }})
 }
 
 // asking puts requests of each kind on record.
