@@ -31,6 +31,7 @@ type Signal struct {
 	Times            []int64
 	Values           []float64
 	class            string // by name, where the maker knows it better than the metric's name tells
+	toward           string // another resource that it is about as well
 }
 
 // Edge says that Caller depends on Callee.

@@ -31,6 +31,7 @@ var classes = []class{
 	{name: "node", side: shared, sign: 1, weight: 0.3, wordset: "node host machine"},
 	{name: "own errors", side: inward, sign: 1, weight: 1, wordset: "ownerrors"},
 	{name: "self time", side: inward, sign: 1, weight: 1, wordset: "self selftime"},
+	{name: "calls made", side: inward, sign: -1, weight: 0.8, wordset: "callsmade"},
 	{name: "availability", side: outward, sign: -1, weight: 1, share: true, wordset: "availab* success* uptime ready up healthy"},
 	{name: "errors", side: outward, sign: 1, weight: 1, wordset: "err error* fail* exception* 5xx 500 fault* timeout* retr* refused unavailable"},
 	{name: "restarts", side: inward, sign: 1, weight: 1, wordset: "restart* oom* evict* crash*"},

@@ -474,9 +474,12 @@ func sets(t *testing.T) []set {
 	}
 	cpu, mem, quiet := sockshop(t)
 	out = append(out, set{"RCD Sock Shop cpu", "Avg@5 .99", cpu}, set{"RCD Sock Shop mem", "Avg@5 .99", mem}, set{"RCD Sock Shop quiet", "none published", quiet})
-	for _, before := range []time.Duration{7 * time.Minute, 30 * time.Minute} {
-		faults, calm := nezha(t, before, "")
-		name := "Nezha, " + before.String() + " before"
+	for _, v := range []struct {
+		before time.Duration
+		target string
+	}{{7 * time.Minute, ""}, {7 * time.Minute, "frontend"}, {30 * time.Minute, ""}} {
+		faults, calm := nezha(t, v.before, v.target)
+		name := strings.TrimSpace("Nezha, " + v.before.String() + " before " + v.target)
 		out = append(out, set{name, "metrics only: AS@1 .16, AS@3 .63, AS@5 .93", faults}, set{name + ", quiet", "none published", calm})
 	}
 	return out
@@ -491,15 +494,15 @@ func TestCorporaSuspects(t *testing.T) {
 		var plain, innocent, guilty tally
 		for i, tr := range s.trials {
 			plain.add(t, tr, "")
-			x, _ := withChanges(tr, uint64(i), false, 8)
+			x, _ := withChanges(tr, uint64(i), false, 20)
 			innocent.add(t, x, "")
-			x, did := withChanges(tr, uint64(i), true, 8)
+			x, did := withChanges(tr, uint64(i), true, 20)
 			if did != "" {
 				guilty.add(t, x, did)
 			}
 		}
 		t.Logf("%-42s %s   [%s]", s.name, plain, s.bar)
-		t.Logf("%-42s %s", "   + 8 innocent changes", innocent)
+		t.Logf("%-42s %s", "   + 20 innocent changes", innocent)
 		if guilty.n > 0 {
 			t.Logf("%-42s %s", "   + the change that did it among them", guilty)
 		}

@@ -47,7 +47,7 @@ type Evidence struct {
 
 const (
 	most      = 10
-	leastSum  = 1.0  // of strength: below it nobody is blamed
+	leastSum  = 0.65 // of strength: below it nobody is blamed
 	leastSure = 0.1  // the same where something is wrong for sure
 	leastLogs = 0.25 // the same where records are all there is
 	beyond    = 1.25 // times what quiet windows get
@@ -69,6 +69,7 @@ type resource struct {
 	change   *Change
 	changes  []weighed
 	weight   float64 // of the change
+	rare     float64 // 1 where nothing else was changed, 0 where all was: then a change tells nothing
 	score    float64
 	distance int
 	reached  bool
@@ -82,7 +83,7 @@ type face struct {
 	lost      float64 // share of what the target lost of it that passes through here
 }
 
-func (f face) left() float64 { return f.strength * (1 - expl*f.explained) * (0.25 + 0.75*f.lost) }
+func (f face) left() float64 { return f.strength * (1 - expl*f.explained) * (0.15 + 0.85*f.lost) }
 
 type weighed struct {
 	*Change
@@ -109,7 +110,8 @@ func rank(c *Case) Result {
 	}
 	k := newKnown(c)
 	g := newGraph(c.Edges, k.of)
-	scale := yardstick{levels(c.Signals, w), counts(c.Signals, w)}
+	c.Signals = append(slices.Clip(c.Signals), flows(c.Signals, g)...)
+	scale := newYardstick(c, w)
 	scored := score(c, k, g, w, scale, true)
 	res := Result{Verdict: Nobody, Onset: at(w.onset)}
 	best := 0.0
@@ -163,7 +165,7 @@ func quietScores(c *Case, k *names, g *graph, w window, scale yardstick) []float
 func calmBar(quiet []float64) float64 {
 	const enough = 4
 	if len(quiet) < enough {
-		return 1.5 * leastSum
+		return leastSum
 	}
 	slices.Sort(quiet)
 	return math.Max(leastSum, beyond*quantile(quiet, topq))
@@ -201,6 +203,13 @@ func newKnown(c *Case) *names {
 type yardstick struct {
 	level map[string]float64 // of each metric, over all resources
 	asked map[string]float64 // requests that a sample of a resource stands for
+	usual map[string]tails   // how far the samples of each metric stray, over all resources
+}
+
+func newYardstick(c *Case, w window) yardstick {
+	y := yardstick{level: levels(c.Signals, w), asked: counts(c.Signals, w)}
+	y.usual = strayings(c.Signals, w, y.level)
+	return y
 }
 
 // score judges every resource in one window. Changes and logs are left out for the
@@ -219,16 +228,20 @@ func score(c *Case, k *names, g *graph, w window, scale yardstick, all bool) []*
 	}
 	for i := range c.Signals {
 		s := &c.Signals[i]
-		sh := measure(s, w, scale.level[s.Metric], scale.asked[s.Resource])
+		sh := measure(s, w, scale.level[s.Metric], scale.asked[s.Resource], scale.usual[s.Metric])
 		if sh.quiet < leastSeen {
 			continue
 		}
 		r := get(s.Resource)
 		r.hasAny = true
-		if sh.class.side == inward {
+		if sh.class.side == inward && sh.class.name != "calls made" {
 			r.hasIn = true
 		}
 		r.shifts = append(r.shifts, sh)
+		if s.toward != "" {
+			o := get(s.toward)
+			o.accused = math.Max(o.accused, sh.strength())
+		}
 	}
 	if all {
 		for _, x := range surges(c.Logs, w, k.of, k.known) {
@@ -278,6 +291,7 @@ func score(c *Case, k *names, g *graph, w window, scale yardstick, all bool) []*
 	for _, r := range out {
 		r.weighChanges()
 	}
+	rarity(out)
 	for _, r := range out { // what nobody watches and was just changed may be why its callers suffer
 		if r.in > 0 {
 			continue
@@ -285,7 +299,7 @@ func score(c *Case, k *names, g *graph, w window, scale yardstick, all bool) []*
 		for _, name := range g.callees[r.name] {
 			if o := byName[name]; o != nil && !o.hasAny && o.weight > 0 {
 				for i := range r.outs {
-					r.outs[i].explained = math.Max(r.outs[i].explained, 0.6*o.weight)
+					r.outs[i].explained = math.Max(r.outs[i].explained, 0.6*o.weight*o.rare)
 				}
 			}
 		}
@@ -390,12 +404,30 @@ func (r *resource) weighChanges() {
 	}
 }
 
+// rarity says of each resource how little the others were changed lately.
+func rarity(all []*resource) {
+	n, sum := 0, 0.0
+	for _, r := range all {
+		if r.hasAny {
+			n, sum = n+1, sum+r.weight
+		}
+	}
+	for _, r := range all {
+		others, changed := n, sum
+		if r.hasAny {
+			others, changed = n-1, sum-r.weight
+		}
+		left := 1 - changed/float64(max(others, 1))
+		r.rare = left * left * left * left
+	}
+}
+
 // moved is the weight of the change of a resource whose signals moved.
 func (r *resource) moved() float64 {
 	if r.base() == 0 {
 		return 0
 	}
-	return r.weight
+	return r.weight * r.rare
 }
 
 // finish joins the evidence to one score.

@@ -169,7 +169,11 @@ func TestRank(t *testing.T) {
 func list5(r Result) string {
 	var out []string
 	for _, s := range r.Suspects[:min(5, len(r.Suspects))] {
-		out = append(out, fmt.Sprintf("%s %.2f %v", s.Resource, s.Score, s.Evidence))
+		line := fmt.Sprintf("%s %.2f", s.Resource, s.Score)
+		for _, e := range s.Evidence {
+			line += "; " + e.Text
+		}
+		out = append(out, line)
 	}
 	return strings.Join(out, " | ")
 }
@@ -295,5 +299,99 @@ func TestSpans(t *testing.T) {
 	r := Rank(e.c)
 	if got := first(r); got != "stock" {
 		t.Errorf("got %s, want stock, where the time is spent; %s", got, list5(r))
+	}
+}
+
+// TestFlow: shop goes on being asked and asks no longer: it fails before it gets that
+// far. Where it is asked less itself, nobody below is to blame.
+func TestFlow(t *testing.T) {
+	f := func(name, want string, make func(e *estate)) {
+		t.Helper()
+		for seed := range uint64(8) {
+			e := newEstate(seed)
+			make(e)
+			if got := first(Rank(e.c)); got != want {
+				t.Errorf("%s, seed %d: got %s, want %s", name, seed, got, want)
+			}
+		}
+	}
+	f("it stops asking", "shop", func(e *estate) {
+		for _, s := range []string{"pay", "stock", "mail"} {
+			e.move(s, "requests", onset, -0.9)
+		}
+	})
+	f("fewer customers", "nobody", func(e *estate) {
+		for _, s := range services {
+			e.move(s, "requests", onset, -0.3)
+		}
+	})
+}
+
+// TestCrossChecks: names, units, noise, gaps in what is measured, a late or early onset
+// and changes of bystanders leave the answer as it is.
+func TestCrossChecks(t *testing.T) {
+	f := func(name string, of func(e *estate)) {
+		t.Helper()
+		for seed := range uint64(8) {
+			e := newEstate(seed)
+			e.burn(onset)
+			of(e)
+			got := Rank(e.c)
+			if got.Verdict != Suspects || !strings.HasSuffix(got.Suspects[0].Resource, "pay") {
+				t.Errorf("%s, seed %d: got %s, want pay; %s", name, seed, first(got), list5(got))
+			}
+			q := newEstate(seed + 100)
+			of(q)
+			if got := Rank(q.c); got.Verdict != Nobody {
+				t.Errorf("%s, seed %d, quiet: got %s; %s", name, seed, first(got), list5(got))
+			}
+		}
+	}
+	f("other names", func(e *estate) {
+		rename := func(s string) string { return "deployment/prod-1/zz-" + s }
+		e.c.Target = rename(e.c.Target)
+		for i := range e.c.Signals {
+			e.c.Signals[i].Resource = rename(e.c.Signals[i].Resource)
+		}
+		for i, x := range e.c.Edges {
+			e.c.Edges[i] = Edge{rename(x.Caller), rename(x.Callee)}
+		}
+	})
+	for _, unit := range []float64{1e-3, 1000, 1 << 20} {
+		f(fmt.Sprint("units times ", unit), func(e *estate) {
+			for i := range e.c.Signals {
+				if s := &e.c.Signals[i]; s.Metric != "error_ratio" {
+					for k := range s.Values {
+						s.Values[k] *= unit
+					}
+				}
+			}
+		})
+	}
+	f("signals in another order", func(e *estate) {
+		e.rng.Shuffle(len(e.c.Signals), func(i, j int) { e.c.Signals[i], e.c.Signals[j] = e.c.Signals[j], e.c.Signals[i] })
+	})
+	f("half of the signals, those of the cause kept", func(e *estate) {
+		n := 0
+		e.c.Signals = slices.DeleteFunc(e.c.Signals, func(s Signal) bool { n++; return s.Resource != "pay" && n%2 == 0 })
+	})
+	f("noise beside it", func(e *estate) {
+		for i, s := range services {
+			for k := range 10 {
+				x := e.series(s, fmt.Sprintf("other_%d_%d", i, k), 50)
+				for j := range x.Values {
+					x.Values[j] = 50 + 30*e.rng.NormFloat64()
+				}
+				e.c.Signals = append(e.c.Signals, x)
+			}
+		}
+	})
+	f("20 changes of bystanders", func(e *estate) {
+		for i := range 20 {
+			e.change(fmt.Sprint("b", i), []string{"front", "shop", "user", "stock", "mail"}[i%5], time.Duration(e.rng.IntN(1800))*time.Second)
+		}
+	})
+	for _, by := range []time.Duration{-time.Minute, 2 * time.Minute, 5 * time.Minute} {
+		f("an onset off by "+by.String(), func(e *estate) { e.c.Onset = onset.Add(by) })
 	}
 }

@@ -33,6 +33,7 @@ func strength(z float64) float64 {
 const (
 	still     = 2.5   // deviations that mean nothing
 	sustained = 90e3  // milliseconds that a shift has to last to count in full
+	lone      = 1.5   // times the root of its deviation: what a sample alone counts
 	relative  = 0.1   // of its own level: no scale is smaller
 	common    = 0.02  // of the level that this metric usually has among the resources
 	ofShare   = 0.003 // of a share: the smallest difference that counts, where requests are not counted
@@ -98,7 +99,7 @@ func counts(signals []Signal, w window) map[string]float64 {
 }
 
 // measure compares one signal's incident window with its quiet one.
-func measure(s *Signal, w window, level, requests float64) shift {
+func measure(s *Signal, w window, level, requests float64, usual tails) shift {
 	out := shift{signal: s, class: s.classOf(), at: w.onset}
 	step := spacing(s.Times)
 	var n int
@@ -130,7 +131,11 @@ func measure(s *Signal, w window, level, requests float64) shift {
 	med := quantile(sorted, 0.5)
 	out.base = med
 	spread := (quantile(sorted, 0.75) - quantile(sorted, 0.25)) / 1.349
-	floor := math.Max(relative*math.Abs(med), common*level)
+	rel := relative
+	if usual.n >= fewPeers {
+		rel = min(max(usual.any, finest), relative)
+	}
+	floor := math.Max(rel*math.Abs(med), common*level)
 	if out.class.share {
 		top := 1.0
 		if level > 1.5 {
@@ -147,6 +152,10 @@ func measure(s *Signal, w window, level, requests float64) shift {
 		up = math.Max(up, (quantile(sorted, 0.98)-med)/2.05)
 		down = math.Max(down, (med-quantile(sorted, 0.02))/2.05)
 	}
+	if usual.n >= fewPeers && !out.class.share { // few samples of its own: what its peers do as well
+		x := math.Max(math.Abs(med), common*level) * borrowed / (borrowed + float64(n))
+		up, down = math.Max(up, x*usual.up), math.Max(down, x*usual.down)
+	}
 	up, down = math.Max(up, 1e-12), math.Max(down, 1e-12)
 	dev := func(x float64) float64 {
 		u, d := (x-med)/up, (med-x)/down
@@ -158,19 +167,22 @@ func measure(s *Signal, w window, level, requests float64) shift {
 		}
 		return math.Max(u, d)
 	}
-	best := lo
+	held := func(x []float64, i int) float64 { return dev(x[i]) }
+	if k <= 1 && float64(step) < sustained {
+		held = func(x []float64, i int) float64 { return lasting(x, i, dev) }
+	}
+	best, z := lo, math.Inf(-1)
 	for i := lo; i < hi; i++ {
-		if dev(v[i]) > dev(v[best]) {
-			best = i
+		if x := held(v[:hi], i); x > z {
+			best, z = i, x
 		}
 	}
 	out.peak = v[best]
-	z := dev(v[best])
 	if z <= 0 {
 		return out
 	}
 	// How far the quiet window itself strays in as long a time.
-	if usual := strays(quiet, hi-lo, dev); usual > still {
+	if usual := strays(quiet, hi-lo, held); usual > still {
 		z *= still / usual
 	}
 	out.z, out.fresh = z, since(s, v, w, step, best, med)
@@ -183,16 +195,29 @@ func measure(s *Signal, w window, level, requests float64) shift {
 	return out
 }
 
+// lasting is the deviation that two samples in a row reach, for signals whose samples
+// are no mean of a long time: one alone is little, however far off it is.
+func lasting(x []float64, i int, dev func(float64) float64) float64 {
+	a, next := dev(x[i]), math.Inf(-1)
+	if i+1 < len(x) {
+		next = dev(x[i+1])
+	}
+	if next >= a {
+		return a
+	}
+	return math.Max(next, math.Min(a, lone*math.Sqrt(math.Max(a, 0))))
+}
+
 // strays is the deviation that most blocks of n quiet samples reach.
-func strays(quiet []float64, n int, dev func(float64) float64) float64 {
+func strays(quiet []float64, n int, dev func([]float64, int) float64) float64 {
 	if n < 1 || len(quiet) < 3*n {
 		return 0
 	}
 	var peaks []float64
 	for i := 0; i+n <= len(quiet); i += n {
 		worst := 0.0
-		for _, v := range quiet[i : i+n] {
-			worst = math.Max(worst, dev(v))
+		for j := range n {
+			worst = math.Max(worst, dev(quiet[i:i+n], j))
 		}
 		peaks = append(peaks, worst)
 	}
@@ -204,10 +229,8 @@ func strays(quiet []float64, n int, dev func(float64) float64) float64 {
 // is of another day, a level that differed before the onset as well is no shift.
 func since(s *Signal, v []float64, w window, step int64, best int, med float64) float64 {
 	const least = 0.05
-	for _, q := range w.quiet {
-		if q[1] > w.segment && q[0] < w.onset {
-			return 1 // the same stretch
-		}
+	if w.beside() {
+		return 1
 	}
 	lo, hi := s.between(w.segment, w.onset+1)
 	if hi-lo < 1 || w.onset-w.segment < step || v[best] == med {

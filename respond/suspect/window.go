@@ -124,7 +124,24 @@ func frame(c *Case) (w window, ok bool) {
 			w.earliest = to + 1
 		}
 	}
+	if w.detected && len(w.quiet) > 0 && !w.beside() {
+		k := newKnown(c)
+		target := ""
+		if c.Target != "" {
+			target = k.of(c.Target)
+		}
+		if t, ok := refine(c, w, target, k.of); ok {
+			w.onset = t
+			w.earliest = max(w.onset-lateBy.Milliseconds(), in.from)
+			w.end = min(in.to, last, w.onset+horizon.Milliseconds()) + 1
+		}
+	}
 	return w, len(w.quiet) > 0
+}
+
+// beside says that some of the quiet window lies in the stretch of the incident.
+func (w window) beside() bool {
+	return slices.ContainsFunc(w.quiet, func(q [2]int64) bool { return q[1] > w.segment && q[0] < w.onset })
 }
 
 // before is the quiet time that ends before the incident may have begun, leaving at
