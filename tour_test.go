@@ -4,6 +4,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -69,6 +70,11 @@ func TestImportsFollowTheTour(t *testing.T) {
 		}
 		if d.IsDir() && file != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata" || d.Name() == "node_modules") {
 			return fs.SkipDir
+		}
+		if d.IsDir() && file != "." {
+			if _, err := os.Stat(filepath.Join(file, "go.mod")); err == nil { // another module
+				return fs.SkipDir
+			}
 		}
 		if !strings.HasSuffix(file, ".go") || path.Dir(filepath.ToSlash(file)) == "." {
 			return nil

@@ -78,7 +78,9 @@ func TestRealSendersLoseNothing(t *testing.T) {
 		}
 	}
 	for _, service := range []string{"gen-grpc", "gen-http"} {
-		var found struct{ Data []struct{ Spans []struct{ SpanID string } } }
+		var found struct {
+			Data []struct{ Spans []struct{ SpanID string } }
+		}
 		p.ask("/jaeger/api/traces?"+url.Values{"service": {service}, "limit": {"200"}}.Encode(), &found)
 		spans := 0
 		for _, tr := range found.Data {
