@@ -688,6 +688,8 @@ func (l *Live) load(ctx context.Context, f *family, now int64) error {
 	f.remake()
 	l.plans.clear()
 	if resumed {
+		// The store may have deleted what was there when the snapshot was written.
+		f.expire(l.oldest)
 		if err := l.slide(ctx, f, now); err != nil {
 			l.release(f)
 			return err

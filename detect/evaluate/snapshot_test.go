@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/evenkeel/evenkeel/detect/evaluate"
 )
@@ -110,6 +112,54 @@ func TestRestartFromASnapshotIsPromQL(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestSnapshotOfWhatWasDeleted: between the snapshot and the restart the store deletes its
+// oldest samples, which some windows began with.
+func TestSnapshotOfWhatWasDeleted(t *testing.T) {
+	w := newWorld(t, 8, false)
+	w.pace = 15_000
+	for range 30 {
+		w.run(time.Hour, false)
+	}
+	live, w := w.restarted(nil, burns)
+	if _, err := live.Query(t.Context(), burns[0], time.UnixMilli(w.now)); err != nil {
+		t.Fatal(err)
+	}
+	var image bytes.Buffer
+	if err := w.engine.Snapshot(&image); err != nil {
+		t.Fatal(err)
+	}
+	live.Close()
+	cut := w.now - 20*3600_000
+	if err := w.db.Delete(t.Context(), math.MinInt64, cut-1, labels.MustNewMatcher(labels.MatchNotEqual, labels.MetricName, "")); err != nil {
+		t.Fatal(err)
+	}
+	e := evaluate.New(evaluate.Options{Queryable: w.db, OutOfOrder: 10 * time.Minute, Oldest: func() int64 { return cut }})
+	w.to = e.Follow(w.db)
+	if err := e.Restore(&image); err != nil {
+		t.Fatal(err)
+	}
+	live, err := e.Live("test", burns...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer live.Close()
+	for range 3 {
+		for _, expr := range burns {
+			at := time.UnixMilli(w.now)
+			got, err := live.Query(t.Context(), expr, at)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, err := w.oracle.Query(t.Context(), expr, at)
+			if err != nil {
+				t.Fatal(err)
+			}
+			same(t, expr, got, want)
+		}
+		w.run(time.Minute, false)
 	}
 }
 

@@ -39,6 +39,9 @@ var longer = append([]string{
 	`sum_over_time(temperature[3d])`, `changes(temperature[1d])`, `quantile_over_time(0.9, temperature[1h])`, `absent_over_time(requests_total{service="a",code="500"}[10m])`,
 	`rate(requests_total[10m] offset 3h)`, `topk(2, rate(requests_total[30m]))`, `deriv(temperature[30m])`, `stddev_over_time(temperature[4h])`, `rate(wild[1d])`,
 	`requests_total > bool 500`, `max(temperature) - min(temperature)`,
+	`bottomk by (service) (1, rate(requests_total[6h]))`, `quantile by (service) (0.9, rate(requests_total[1d]))`, `count_values("v", round(temperature))`,
+	`histogram_quantile(0.9, sum by (le) (rate(latency_bucket[1d])))`, `histogram_fraction(0, 0.5, sum by (le) (rate(latency_bucket[3d])))`,
+	`sum by (x) (label_replace(rate(requests_total[1h]), "x", "$1", "pod", "p(.).*"))`, `time() - max by (service) (timestamp(requests_total))`,
 }, burns...)
 
 func (s *soaking) open() {
@@ -144,8 +147,15 @@ func TestSoak(t *testing.T) {
 			t.Fatalf("EVENKEEL_SOAK_DAYS is %q, expected a number of days", text)
 		}
 		days, seed = n, uint64(time.Now().UnixNano())
-		t.Logf("seed %d", seed)
 	}
+	if text := os.Getenv("EVENKEEL_SOAK_SEED"); text != "" { // to see again what one soak has found
+		n, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			t.Fatalf("EVENKEEL_SOAK_SEED is %q, expected a number", text)
+		}
+		seed = n
+	}
+	t.Logf("seed %d", seed)
 	w := newWorld(t, seed, true)
 	dir := w.db.Dir()
 	if err := w.db.Close(); err != nil {
