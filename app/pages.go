@@ -24,10 +24,10 @@ func (a *App) pages() (http.Handler, error) {
 		Runs: a.runs, Reviews: a.reviews, Silences: silences{a.alerts}, Accounts: accounts{a.accounts},
 		Query: a.instant, QueryRange: a.series, Replay: a.replay, Hygiene: a.hygiene, Toil: a.toil, LogToil: a.logToil, Requests: a.requests, Delivery: a.delivery, Gate: a.gate, Gates: a.gates.List, Verification: a.verified.Get,
 		Guide: a.runs, Loans: a.accounts, Paging: api.Paging, Logs: a.logs, Traces: a.traces, Exemplars: a.exemplars,
-		Patterns: a.patterns,
-		Rules:    a.allRules,
-		Budget:   a.budgetReport,
-		Roster:   a.roster, Escalations: a.ladder, Reach: a.reach,
+		Patterns: a.patterns, LabelValues: a.labelValues, Overview: a.overview,
+		Rules:  a.allRules,
+		Budget: a.budgetReport,
+		Roster: a.roster, Escalations: a.ladder, Reach: a.reach,
 		Logger: a.o.Logger.With("room", "web"), Version: a.o.Version, Closing: a.closing,
 	})
 }

@@ -320,8 +320,12 @@ func contents(name string, w *declare.Workspace) string {
 			rules += len(g.Rules)
 		}
 	}
-	return fmt.Sprintf("%s: fine: %s, %s, %s, %s, %s", clean(name), plural(len(w.Services), "service"), plural(len(w.Objectives), "objective"),
+	text := fmt.Sprintf("%s: fine: %s, %s, %s, %s, %s", clean(name), plural(len(w.Services), "service"), plural(len(w.Objectives), "objective"),
 		plural(rules, "rule"), plural(len(w.Runbooks), "runbook"), plural(len(w.People), "person", "people"))
+	if n := len(w.Dashboards); n > 0 {
+		text += ", " + plural(n, "dashboard")
+	}
+	return text
 }
 
 func plural(n int, one string, many ...string) string {
@@ -415,7 +419,7 @@ func clean(s string) string {
 func kindOf(file string) string {
 	for dir := filepath.ToSlash(file); dir != "." && dir != "/" && dir != ""; dir = path.Dir(dir) {
 		switch base := path.Base(dir); base {
-		case "catalog", "objectives", "rules", "oncall", "runbooks":
+		case "catalog", "objectives", "rules", "oncall", "runbooks", "dashboards":
 			return base
 		case "routing.yml", "scrape.yml":
 			return strings.TrimSuffix(base, ".yml")

@@ -30,6 +30,7 @@ type Workspace struct {
 	Gate       GatePolicy
 	Requests   []*RequestItem
 	Blueprints []*Blueprint
+	Dashboards []*Dashboard
 	// Escalations say whom an incident reaches, step by step.
 	Escalations []*Escalation
 	Problems    Problems // warnings only

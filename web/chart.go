@@ -22,7 +22,7 @@ const (
 type Chart struct {
 	ID     string       `json:"-"`
 	Title  string       `json:"title"`
-	Unit   string       `json:"unit"` // "", percent (values are shares), times, seconds
+	Unit   string       `json:"unit"` // see unit
 	From   int64        `json:"from"` // Unix seconds
 	To     int64        `json:"to"`
 	X      []float64    `json:"x"` // Unix seconds, ascending
@@ -30,16 +30,21 @@ type Chart struct {
 	Limits []ChartLimit `json:"limits,omitempty"`
 	Marks  []ChartMark  `json:"marks,omitempty"`
 	Shades []ChartShade `json:"shades,omitempty"`
-	Dots   bool         `json:"dots,omitempty"` // each value stands for itself: no line between them
-	More   int          `json:"-"`              // series that are not drawn
-	Expr   string       `json:"-"`              // the query that made it
-	Error  string       `json:"-"`              // why there is nothing to draw
+	Dots   bool         `json:"dots,omitempty"`  // each value stands for itself: no line between them
+	Stack  bool         `json:"stack,omitempty"` // each line begins on the one before it
+	Min    *float64     `json:"min,omitempty"`
+	Max    *float64     `json:"max,omitempty"`
+	More   int          `json:"-"` // series that are not drawn
+	Expr   string       `json:"-"` // the query that made it
+	Error  string       `json:"-"` // why there is nothing to draw
 }
 
 // ChartLine is one series; its values stand beside Chart.X, nil for a gap.
 type ChartLine struct {
 	Label  string    `json:"label"`
 	Values []Reading `json:"values"`
+	// Look is the explorer with what lies behind the line, without a time; "" for none.
+	Look string `json:"look,omitempty"`
 }
 
 // Reading is a value that JSON can carry: NaN and infinities are null, a gap.

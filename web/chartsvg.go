@@ -17,6 +17,10 @@ const (
 // SVG draws the chart without any script: on paper, in a text browser with pictures,
 // and until the script has put the interactive one in its place.
 func (c *Chart) SVG() template.HTML {
+	whole := c
+	if c.Stack {
+		c = c.stacked()
+	}
 	lo, hi := c.bounds()
 	x := func(t float64) float64 {
 		return svgLeft + (t-float64(c.From))/math.Max(1, float64(c.To-c.From))*(svgWidth-svgLeft-svgRight)
@@ -26,7 +30,7 @@ func (c *Chart) SVG() template.HTML {
 	p := func(format string, args ...any) { fmt.Fprintf(&b, format, args...) }
 	esc := template.HTMLEscapeString
 
-	p(`<svg class="drawn" viewBox="0 0 %g %g" role="img" aria-label="%s">`, svgWidth, svgHeight, esc(c.describe()))
+	p(`<svg class="drawn" viewBox="0 0 %g %g" role="img" aria-label="%s">`, svgWidth, svgHeight, esc(whole.describe()))
 	for _, s := range c.Shades {
 		left, right := math.Max(x(s.From), svgLeft), math.Min(x(s.To), svgWidth-svgRight)
 		if right > left {
@@ -122,7 +126,13 @@ func (c *Chart) bounds() (lo, hi float64) {
 			see(l.Value)
 		}
 	}
-	if lo == hi {
+	if c.Min != nil {
+		lo = *c.Min
+	}
+	if c.Max != nil {
+		hi = *c.Max
+	}
+	if lo >= hi {
 		hi = lo + 1
 	}
 	return lo, hi + (hi-lo)*0.04
@@ -145,17 +155,70 @@ func ticks(lo, hi float64, n int) []float64 {
 	return out
 }
 
+// unit writes a value with its unit: percent is a share in [0,1]; hundred is already per
+// cent; bytes and bits are scaled; a word that is not known stands behind the number.
 func unit(v float64, u string) string {
 	v = math.Round(v*1e9) / 1e9
+	if math.IsNaN(v) {
+		return number(v)
+	}
 	switch u {
+	case "":
+		return number(v)
 	case "percent":
 		return percent(v)
+	case "hundred":
+		return number(v) + " %"
 	case "times":
 		return number(v) + "×"
 	case "seconds":
 		return number(v) + " s"
+	case "milliseconds":
+		return number(v) + " ms"
+	case "bytes", "bytes/s":
+		return scaled(v, 1024, []string{"B", "KiB", "MiB", "GiB", "TiB", "PiB"}) + strings.TrimPrefix(u, "bytes")
+	case "bits", "bits/s":
+		return scaled(v, 1000, []string{"bit", "kbit", "Mbit", "Gbit", "Tbit"}) + strings.TrimPrefix(u, "bits")
 	}
-	return number(v)
+	return number(v) + " " + u
+}
+
+func scaled(v, by float64, words []string) string {
+	i := 0
+	for math.Abs(v) >= by && i < len(words)-1 {
+		v /= by
+		i++
+	}
+	return number(v) + " " + words[i]
+}
+
+// chartUnit is the unit of a dashboard's panel in the words of charts.
+func chartUnit(u string) string {
+	switch u {
+	case "share":
+		return "percent"
+	case "percent":
+		return "hundred"
+	}
+	return u
+}
+
+// stacked is the chart with each line on top of those before it.
+func (c *Chart) stacked() *Chart {
+	out := *c
+	out.Series = make([]ChartLine, len(c.Series))
+	sum := make([]float64, len(c.X))
+	for i, s := range c.Series {
+		line := ChartLine{Label: s.Label, Values: make([]Reading, len(s.Values))}
+		for j, v := range s.Values {
+			if f := float64(v); !math.IsNaN(f) {
+				sum[j] += f
+			}
+			line.Values[j] = Reading(sum[j])
+		}
+		out.Series[i] = line
+	}
+	return &out
 }
 
 func axisTime(at float64, span time.Duration) string {

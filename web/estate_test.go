@@ -124,7 +124,7 @@ func (e *estate) options() Options {
 			return e.query(expr, from, to, step)
 		},
 		Replay: e.replay, Toil: e.toil, LogToil: toil.NewBook(e.db).Log, Requests: e.requestDesk(), Delivery: e.delivery, Gate: e.gate, Gates: gate.NewBook(e.db).List, Verification: verify.NewBook(e.db).Get,
-		Logs: e.lines, Traces: e.spans, Exemplars: e.exemplars,
+		Logs: e.lines, Traces: e.spans, Exemplars: e.exemplars, LabelValues: e.labelValues, Overview: e.overview,
 		Patterns: patternsOfTheNight(),
 		Rules:    func(context.Context) []rule.Rule { return e.rules },
 		Guide:    guideBook{e}, Loans: account.New(e.db),

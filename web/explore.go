@@ -109,6 +109,11 @@ func (s *site) explore(w http.ResponseWriter, r *http.Request, me act.Identity) 
 	}
 	v.Chart = newChart(series, from, to, v.Used)
 	v.Chart.ID, v.Chart.Title = "explore", v.Expr
+	for i := range v.Chart.Series {
+		if behind := behindService(series[i].Labels); behind != nil {
+			v.Chart.Series[i].Look = withQuery("/explore", append(behind, "expr", v.Expr)...)
+		}
+	}
 	v.Chart.Marks = s.allChangeMarks(r.Context(), from, to)
 	for _, one := range last {
 		if len(v.Table) == maxTable {

@@ -21,6 +21,7 @@ func busy(t testing.TB) *estate {
 	e.rules = someRules()
 	bad := ago_(22 * time.Minute)
 	e.observed(t, bad)
+	e.dashboards(t)
 	e.values = func(expr, series string, l map[string]string, at time.Time) float64 {
 		age := at.Sub(bad).Minutes()
 		wave := math.Sin(float64(at.Unix())/420) * 0.12

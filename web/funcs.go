@@ -226,12 +226,8 @@ func queryAtURL(expr string, from, to time.Time) string {
 // withQuery sets parameters of an address; an empty value removes one. What an act
 // said is not carried on.
 func withQuery(address string, kv ...string) string {
-	path, raw, _ := strings.Cut(address, "?")
-	q, err := url.ParseQuery(raw)
-	if err != nil {
-		q = url.Values{}
-	}
-	q.Del("done")
+	path, _, _ := strings.Cut(address, "?")
+	q := queryOf(address)
 	for i := 0; i+1 < len(kv); i += 2 {
 		if kv[i+1] == "" {
 			q.Del(kv[i])
@@ -243,6 +239,17 @@ func withQuery(address string, kv ...string) string {
 		return path
 	}
 	return path + "?" + q.Encode()
+}
+
+// queryOf are the parameters of an address, without what an act said.
+func queryOf(address string) url.Values {
+	_, raw, _ := strings.Cut(address, "?")
+	q, err := url.ParseQuery(raw)
+	if err != nil {
+		q = url.Values{}
+	}
+	q.Del("done")
+	return q
 }
 
 // Link is a text that leads somewhere; URL "" where there is no page.

@@ -62,6 +62,12 @@ type Options struct {
 	// QueryRange answers a range query, points at from, from+step, … up to to.
 	QueryRange func(ctx context.Context, expr string, from, to time.Time, step time.Duration) ([]Series, error)
 
+	// LabelValues are the values of a label in a time, of the series that a selector finds,
+	// "" for all. Optional: without it variables of dashboards are not filled.
+	LabelValues func(ctx context.Context, label, selector string, from, to time.Time) ([]string, error)
+	// Overview is the dashboard that a service has without a file. Optional.
+	Overview func(ctx context.Context, svc *declare.Service, now time.Time) (*declare.Dashboard, error)
+
 	// Logs and Traces are the stores of log lines and spans. Optional: without them there
 	// are none to look at.
 	Logs   *logs.Store

@@ -169,7 +169,7 @@ func navigation(incidents, waiting, refused int, admin bool) []navGroup {
 			{Label: "Objectives", URL: "/objectives", Section: "objectives"},
 			{Label: "Workspace", URL: "/workspace", Section: "workspace", Key: "w", Count: refused, Urgent: true},
 		}},
-		{"Observe", []navLink{{Label: "Explore", URL: "/explore", Section: "explore", Key: "e"}, {Label: "Log patterns", URL: "/patterns", Section: "patterns", Key: "l"}}},
+		{"Observe", []navLink{{Label: "Explore", URL: "/explore", Section: "explore", Key: "e"}, {Label: "Dashboards", URL: "/dashboards", Section: "dashboards", Key: "h"}, {Label: "Log patterns", URL: "/patterns", Section: "patterns", Key: "k"}}},
 		{"Detect", []navLink{
 			{Label: "Findings", URL: "/findings", Section: "findings", Key: "f"},
 			{Label: "Rules", URL: "/rules", Section: "rules"},

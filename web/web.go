@@ -81,6 +81,10 @@ func (s *site) routes() map[string]handler {
 		"GET /objectives":        s.objectives,
 		"GET /objectives/{name}": s.objective,
 
+		"GET /dashboards":              s.dashboards,
+		"GET /dashboards/{name}":       s.dashboard,
+		"GET /services/{id}/dashboard": s.serviceDashboard,
+
 		"GET /patterns":      s.patterns,
 		"GET /patterns/{id}": s.pattern,
 		"GET /explore":       s.explore,

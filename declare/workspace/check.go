@@ -63,6 +63,7 @@ func (c *checker) check(references []yamldoc.Reference, tests []yamldoc.Node) {
 	unique(c, "runbook", w.Runbooks, func(r *declare.Runbook) string { return r.Name }, func(r *declare.Runbook) declare.Position { return r.Pos })
 	unique(c, "schedule", w.Schedules, func(s *declare.Schedule) string { return s.Name }, func(s *declare.Schedule) declare.Position { return s.Pos })
 	unique(c, "escalation", w.Escalations, func(e *declare.Escalation) string { return e.Name }, func(e *declare.Escalation) declare.Position { return e.Pos })
+	unique(c, "dashboard", w.Dashboards, func(d *declare.Dashboard) string { return d.Name }, func(d *declare.Dashboard) declare.Position { return d.Pos })
 	c.oneEscalation()
 
 	known := map[string]names{

@@ -140,7 +140,7 @@ func rootOf(full string) (root, inside string) {
 func alone(name string, data []byte) (declare.Problems, error) {
 	place := placeOf(name, data)
 	if place == "" {
-		return nil, fmt.Errorf("cannot tell what file %q is: expected a catalogue, OpenSLO, rule, routing, scrape, on-call or settings file, a runbook, a Kubernetes manifest or a Terraform plan as JSON", name)
+		return nil, fmt.Errorf("cannot tell what file %q is: expected a catalogue, OpenSLO, rule, routing, scrape, on-call, dashboard or settings file, a runbook, a Kubernetes manifest or a Terraform plan as JSON", name)
 	}
 	var problems declare.Problems
 	w := &declare.Workspace{Dir: filepath.Dir(name), Settings: settings.Default()}
@@ -190,6 +190,8 @@ func placeOf(name string, data []byte) string {
 		return "scrape.yml"
 	case has("schedules", "escalations"):
 		return "oncall/" + base
+	case has("title") && has("rows", "panels"):
+		return "dashboards/" + base
 	case has("external_url", "evaluation", "metrics", "limits", "host", "otlp", "levels"):
 		return "evenkeel.yml"
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/declare/blueprint"
 	"github.com/evenkeel/evenkeel/declare/catalog"
+	"github.com/evenkeel/evenkeel/declare/dashboard"
 	"github.com/evenkeel/evenkeel/declare/gatefile"
 	"github.com/evenkeel/evenkeel/declare/oncall"
 	"github.com/evenkeel/evenkeel/declare/openslo"
@@ -124,6 +125,10 @@ func (p *parts) read(f file) {
 		if item, references := request.Read(f.name, f.data, p.problems); item != nil {
 			w.Requests, p.references = append(w.Requests, item), append(p.references, references...)
 		}
+	case "dashboards":
+		if d, references := dashboard.Read(f.name, f.data, p.problems); d != nil {
+			w.Dashboards, p.references = append(w.Dashboards, d), append(p.references, references...)
+		}
 	case "blueprints":
 		folder, file := path.Split(f.name)
 		if folder = strings.TrimSuffix(folder, "/"); strings.Count(folder, "/") == 1 {
@@ -151,6 +156,7 @@ func (p *parts) join() {
 		}
 	}
 	by(w.Requests, func(r *declare.RequestItem) string { return r.Name })
+	by(w.Dashboards, func(d *declare.Dashboard) string { return d.Name })
 	by(w.Blueprints, func(b *declare.Blueprint) string { return b.Name })
 	p.references = slices.Concat(p.cat.References, p.slos.References, p.references)
 	for _, p := range w.People {

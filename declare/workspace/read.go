@@ -27,8 +27,8 @@ const (
 
 // Folders and files of a workspace.
 var (
-	read    = []string{"catalog", "objectives", "rules", "oncall", "runbooks", "policies", "requests", "blueprints"}
-	later   = []string{"roles", "dashboards"} // accepted, and not read yet
+	read    = []string{"catalog", "objectives", "rules", "oncall", "runbooks", "policies", "requests", "blueprints", "dashboards"}
+	later   = []string{"roles"} // accepted, and not read yet
 	singles = []string{"evenkeel.yml", "routing.yml", "scrape.yml"}
 )
 

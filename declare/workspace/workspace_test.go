@@ -233,7 +233,7 @@ func TestABrokenFile(t *testing.T) {
 }
 
 func TestMisplacedNames(t *testing.T) {
-	dir := folder(t, map[string]string{"objective/x.yml": "a: 1\n", "routing.yaml": "a: 1\n", "README.md": "x", "dashboards/x.yml": "a: 1\n", ".git/config": "x", "targets.json": "[]"})
+	dir := folder(t, map[string]string{"objective/x.yml": "a: 1\n", "routing.yaml": "a: 1\n", "README.md": "x", "roles/x.yml": "a: 1\n", ".git/config": "x", "targets.json": "[]"})
 	w, found, err := Load(dir, now)
 	want := `objective: expected a name that belongs to a workspace (did you mean "objectives"? it is not read)
 routing.yaml: expected a name that belongs to a workspace (did you mean "routing.yml"? it is not read)`
