@@ -31,6 +31,7 @@ var classes = []class{
 	{name: "node", side: shared, sign: 1, weight: 0.3, wordset: "node host machine"},
 	{name: "own errors", side: inward, sign: 1, weight: 1, wordset: "ownerrors"},
 	{name: "self time", side: inward, sign: 1, weight: 1, wordset: "self selftime"},
+	{name: "way", side: inward, sign: 1, weight: 0.9, wordset: "ontheway"},
 	{name: "calls made", side: inward, sign: -1, weight: 0.8, wordset: "callsmade"},
 	{name: "availability", side: outward, sign: -1, weight: 1, share: true, wordset: "availab* success* uptime ready up healthy"},
 	{name: "errors", side: outward, sign: 1, weight: 1, wordset: "err error* fail* exception* 5xx 500 fault* timeout* retr* refused unavailable"},
@@ -68,6 +69,15 @@ func (s *Signal) classOf() class {
 		}
 	}
 	return classify(s.Metric)
+}
+
+// family is what a signal is held beside: the same metric of other resources, or what
+// was made from spans in the same way.
+func (s *Signal) family() string {
+	if s.class != "" {
+		return s.class
+	}
+	return s.Metric
 }
 
 func hasWord(have []string, w string) bool {

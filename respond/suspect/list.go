@@ -19,10 +19,16 @@ func bare(c *Case) window {
 	from, to := ms(c.From), ms(c.To)
 	if from == 0 {
 		from = o - Lookback.Milliseconds()
+		first := o
+		for i := range c.Logs {
+			first = min(first, ms(c.Logs[i].At))
+		}
+		from = max(from, first)
 	}
-	if to == 0 {
-		to = w.earliest
+	if to == 0 { // leave most of what there is, where that is short
+		to = max(w.earliest, from+(o-from)*2/3)
 	}
+	w.earliest = max(w.earliest, min(to, o))
 	w.quiet = [][2]int64{{from, max(from, to)}}
 	return w
 }

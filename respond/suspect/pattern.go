@@ -1,15 +1,15 @@
 package suspect
 
 import (
-	"hash/maphash"
 	"math"
 	"slices"
 	"strings"
 	"time"
-	"unicode"
+
+	"github.com/evenkeel/evenkeel/observe/pattern"
 )
 
-// surge is a log pattern that is new since the onset, or comes much more often.
+// surge is a log pattern that is new since the onset, comes much more often, or is missing.
 type surge struct {
 	resource string
 	example  string
@@ -17,8 +17,8 @@ type surge struct {
 	count    int     // since the onset
 	usual    float64 // how many were to be expected
 	z        float64
+	gone     bool     // it is missing
 	at       int64    // the first since the onset
-	until    int64    // the last
 	about    []string // other resources that the record names
 }
 
@@ -33,52 +33,61 @@ func severity(s, body string) float64 {
 	case strings.HasPrefix(l, "warn"):
 		return 0.6
 	case l == "":
-		b := strings.ToLower(body)
-		for _, w := range []string{"error", "fail", "exception", "panic", "fatal", "refused", "timeout", "timed out", "oom"} {
-			if strings.Contains(b, w) {
-				return 0.8
-			}
+		if alarming(body) {
+			return 0.8
 		}
 	}
 	return 0.2
 }
 
-var seed = maphash.MakeSeed()
-
-// template is a hash of the words of a record that do not vary: those without digits.
-// Records of one pattern differ in numbers, names of pods, quoted text.
-func template(body string) uint64 {
-	var h maphash.Hash
-	h.SetSeed(seed)
-	words := 0
-	for w := range strings.FieldsFuncSeq(body, func(r rune) bool {
-		return unicode.IsSpace(r) || strings.ContainsRune(`=:,;()[]{}"'<>|`, r)
-	}) {
-		if words++; words > 40 {
-			break
-		}
-		if strings.ContainsAny(w, "0123456789") || len(w) > 40 {
+// alarming says that a text tells of a failure, by its words.
+func alarming(body string) bool {
+	b := strings.ToLower(body)
+	for _, w := range []string{"error", "fail", "exception", "panic", "fatal", "refused", "timeout", "timed out", "oom"} {
+		before, _, found := strings.Cut(b, w)
+		if !found {
 			continue
 		}
-		h.WriteString(strings.ToLower(w))
-		h.WriteByte(' ')
+		last := before[strings.LastIndexAny(strings.TrimRight(before, " "), " ,;:=([")+1:]
+		switch strings.TrimSpace(last) {
+		case "no", "0", "zero", "without", "any": // "no errors"
+		default:
+			return true
+		}
 	}
-	return h.Sum64()
+	return false
 }
 
-// surges compares the records since the onset with those of the quiet window.
+// mined is the template of each record, found among the records of its resource.
+func mined(logs []Log, name func(string) string) []*pattern.Template {
+	miners := map[string]*pattern.Miner{}
+	out := make([]*pattern.Template, len(logs))
+	for i, l := range logs {
+		r := name(l.Resource)
+		m := miners[r]
+		if m == nil {
+			m = pattern.NewMiner()
+			miners[r] = m
+		}
+		out[i] = m.Add(l.Body)
+	}
+	for i := range out { // two may have become one since
+		out[i] = out[i].Canonical()
+	}
+	return out
+}
+
+// stream is what one resource wrote of one template.
+type stream struct {
+	surge
+	weight float64
+	quiet  []int64 // times
+	during []int64
+}
+
+// surges compares the records since the onset with those of the quiet window: templates
+// that are new, come more often, or are missing while the resource goes on writing.
 func surges(logs []Log, w window, name func(string) string, known map[string]bool) []surge {
-	type key struct {
-		resource string
-		template uint64
-	}
-	type tally struct {
-		surge
-		before int
-		weight float64
-	}
-	var quiet, active float64 // lengths
-	var seenQuiet bool
 	if len(logs) == 0 {
 		return nil
 	}
@@ -86,67 +95,64 @@ func surges(logs []Log, w window, name func(string) string, known map[string]boo
 	for _, l := range logs {
 		first, last = min(first, l.At.UnixMilli()), max(last, l.At.UnixMilli())
 	}
-	for _, q := range w.quiet { // only while anything was written down
-		quiet += float64(max(0, min(q[1], last)-max(q[0], first)))
+	quiet := heardFor(logs, w)
+	type key struct {
+		resource string
+		template *pattern.Template
 	}
-	active = float64(max(1, min(w.end, last+1)-max(w.earliest, first)))
-	all := map[key]*tally{}
-	var order []key
-	for _, l := range logs {
-		t := l.At.UnixMilli()
-		inQuiet := slices.ContainsFunc(w.quiet, func(q [2]int64) bool { return t >= q[0] && t < q[1] })
-		inCase := t >= w.earliest && t < w.end
-		if !inQuiet && !inCase {
+	all := map[key]*stream{}
+	var order []*stream
+	of := map[string][]*stream{} // of each resource
+	var heard bool
+	for i, t := range mined(logs, name) {
+		l := &logs[i]
+		at := l.At.UnixMilli()
+		inQuiet := slices.ContainsFunc(w.quiet, func(q [2]int64) bool { return at >= q[0] && at < q[1] })
+		if inCase := at >= w.earliest && at < w.end; !inQuiet && !inCase {
 			continue
 		}
-		seenQuiet = seenQuiet || inQuiet
-		k := key{name(l.Resource), template(l.Body)}
+		k := key{name(l.Resource), t}
 		x := all[k]
 		if x == nil {
-			x = &tally{surge: surge{resource: k.resource, example: l.Body, severity: l.Severity}, weight: severity(l.Severity, l.Body)}
+			x = &stream{surge: surge{resource: k.resource, example: l.Body, severity: l.Severity}, weight: severity(l.Severity, l.Body)}
 			all[k] = x
-			order = append(order, k)
+			order, of[k.resource] = append(order, x), append(of[k.resource], x)
 		}
-		if inCase {
-			if x.count == 0 || t < x.at {
-				x.at = t
-			}
-			x.count++
-			x.until = max(x.until, t)
+		if inQuiet {
+			heard = true
+			x.quiet = append(x.quiet, at)
 		} else {
-			x.before++
+			x.during = append(x.during, at)
+		}
+	}
+	for _, x := range order {
+		slices.Sort(x.quiet)
+		slices.Sort(x.during)
+	}
+	parts, pieces := spans(w, first, last), pieces(w, first, last)
+	busy := map[string][]float64{}
+	for r, all := range of {
+		for _, span := range pieces {
+			busy[r] = append(busy[r], activity(all, span, quiet))
 		}
 	}
 	var out []surge
-	for _, k := range order {
-		x := all[k]
-		if x.count == 0 {
+	for _, x := range order {
+		if !heard && x.weight < 0.6 { // nothing to compare with: only what it says of itself counts
 			continue
 		}
-		x.usual = 0
-		if quiet > 0 {
-			x.usual = float64(x.before) * active / quiet
+		for _, span := range parts {
+			x.compare(span, quiet, w, last)
 		}
-		z := (float64(x.count) - x.usual) / math.Sqrt(x.usual+1)
-		weight := x.weight
-		if !seenQuiet { // nothing to compare with: only what it says of itself counts
-			if weight < 0.6 {
-				continue
-			}
+		for i, span := range pieces {
+			x.missing(span, quiet, w, busy[x.resource][i])
 		}
-		if x.before == 0 && weight >= 0.6 {
-			z = math.Max(z, 2*still) // a new error: one is enough to be told
-		}
-		if silence := last - x.until; silence > ended.Milliseconds() && silence > 2*(x.until-x.at) {
-			z *= 0.3 // it came and went, and others have gone on writing since
-		}
-		x.z = math.Min(z, 40) * weight
-		if x.z <= still || float64(x.count) < 2*x.usual {
+		if x.z <= still {
 			continue
 		}
 		body := strings.ToLower(x.example)
 		for r := range known {
-			if p := plainer(r); r != x.resource && mentions(body, p[len(p)-1]) {
+			if p := plainer(r); r != x.resource && !x.gone && mentions(body, p[len(p)-1]) {
 				x.about = append(x.about, r)
 			}
 		}
@@ -157,19 +163,172 @@ func surges(logs []Log, w window, name func(string) string, known map[string]boo
 	return out
 }
 
+// heardFor is how long of the quiet window anything was written down, in milliseconds:
+// a pause that is long for a break counts not.
+func heardFor(logs []Log, w window) int64 {
+	var sum int64
+	for _, q := range w.quiet {
+		times := []int64{q[0], q[1]}
+		for _, l := range logs {
+			if t := l.At.UnixMilli(); t >= q[0] && t < q[1] {
+				times = append(times, t)
+			}
+		}
+		slices.Sort(times)
+		for i := 1; i < len(times); i++ {
+			if gap := times[i] - times[i-1]; gap <= breakGap.Milliseconds() {
+				sum += gap
+			}
+		}
+	}
+	return sum
+}
+
+// spans are the parts of the incident that are compared: detection may be late, and
+// what broke may have recovered before the end.
+func spans(w window, first, last int64) [][2]int64 {
+	end := min(w.end, last+1)
+	out := [][2]int64{{max(w.earliest, first), end}}
+	if from := max(w.onset-earlyBy.Milliseconds(), w.earliest); from > out[0][0] && from < end {
+		out = append(out, [2]int64{from, end})
+		if soon := w.onset + shortly.Milliseconds(); soon < end {
+			out = append(out, [2]int64{from, soon})
+		}
+	}
+	return out
+}
+
+// pieces of the incident in which something may be missing for a while.
+func pieces(w window, first, last int64) [][2]int64 {
+	const length, step = 2 * time.Minute, time.Minute
+	var out [][2]int64
+	end := min(w.end, last+1)
+	for from := max(w.earliest, first); from+length.Milliseconds() <= end; from += step.Milliseconds() {
+		out = append(out, [2]int64{from, from + length.Milliseconds()})
+	}
+	return out
+}
+
+// shortly is how long some faults last.
+const shortly = 4 * time.Minute
+
+// compare takes a span of the incident where the template came more often than usual.
+func (x *stream) compare(span [2]int64, quiet int64, w window, last int64) {
+	lo, hi := within(x.during, span)
+	n := hi - lo
+	length := max(span[1]-span[0], 1)
+	if n == 0 {
+		return
+	}
+	usual := 0.0
+	if quiet > 0 {
+		usual = float64(len(x.quiet)) * float64(length) / float64(quiet)
+	}
+	z := (float64(n) - usual) / math.Sqrt(usual+1) / x.bursts(length, w)
+	weight := x.weight
+	if len(x.quiet) == 0 {
+		if weight < 0.6 && alarming(x.example) { // whatever level it is written at
+			weight = 0.6
+		}
+		if weight >= 0.6 { // a new error: one is enough to be told
+			z = math.Max(z, 2*still)
+		} else { // whatever it says, it was never said before
+			weight = 0.3
+		}
+	}
+	if until := x.during[hi-1]; last-until > ended.Milliseconds() && last-until > 2*(until-x.during[lo]) {
+		z *= 0.3 // it came and went, and others have gone on writing since
+	}
+	if z = math.Min(z, 40) * weight; z <= x.z || float64(n) < 2*usual {
+		return
+	}
+	x.z, x.count, x.usual, x.gone, x.at = z, n, usual, false, x.during[lo]
+}
+
+// activity is how much of what a resource usually does it still does: the share of the
+// template that keeps up best, of those that are common.
+func activity(all []*stream, span [2]int64, quiet int64) float64 {
+	const common = 20
+	most := 0.0
+	for _, x := range all {
+		if len(x.quiet) < common || quiet <= 0 {
+			continue
+		}
+		lo, hi := within(x.during, span)
+		most = math.Max(most, float64(hi-lo)*float64(quiet)/(float64(len(x.quiet))*float64(max(span[1]-span[0], 1))))
+	}
+	return math.Min(most, 1)
+}
+
+// missing takes a span of the incident where the template is missing, though its
+// resource goes on with other things: work is no longer done. Where all is written less,
+// as when there is less to do, nothing is missing.
+func (x *stream) missing(span [2]int64, quiet int64, w window, activity float64) {
+	const least, weight = 8, 0.6
+	length := max(span[1]-span[0], 1)
+	if quiet <= 0 {
+		return
+	}
+	lo, hi := within(x.during, span)
+	n := float64(hi - lo)
+	usual := float64(len(x.quiet)) * float64(length) / float64(quiet) * activity
+	if usual < least || n > 0.3*usual {
+		return
+	}
+	z := math.Min((usual-n)/math.Sqrt(usual)/x.bursts(length, w), 40) * weight
+	if z <= x.z {
+		return
+	}
+	x.z, x.count, x.usual, x.gone, x.at = z, hi-lo, usual, true, span[0]
+}
+
+// bursts is how much more than chance the quiet counts of as long a time vary, as a
+// factor of deviations.
+func (x *stream) bursts(length int64, w window) float64 {
+	var counts []float64
+	for _, q := range w.quiet {
+		for from := q[0]; from+length <= q[1] && len(counts) < 100; from += length {
+			lo, hi := within(x.quiet, [2]int64{from, from + length})
+			counts = append(counts, float64(hi-lo))
+		}
+	}
+	if len(counts) < 3 {
+		return 1
+	}
+	mean, sum := 0.0, 0.0
+	for _, c := range counts {
+		mean += c / float64(len(counts))
+	}
+	for _, c := range counts {
+		sum += (c - mean) * (c - mean)
+	}
+	if mean == 0 {
+		return 1
+	}
+	return math.Max(1, math.Sqrt(sum/float64(len(counts)-1)/mean))
+}
+
+// within are the indices of the times that lie in a span.
+func within(times []int64, span [2]int64) (int, int) {
+	lo, _ := slices.BinarySearch(times, span[0])
+	hi, _ := slices.BinarySearch(times, span[1])
+	return lo, max(lo, hi)
+}
+
 // onsetOfLogs is when the complaints began that still go on at the end; the end where
 // there are none. 0 without records.
 func onsetOfLogs(logs []Log) int64 {
 	type run struct{ first, last int64 }
-	patterns := map[uint64]run{}
+	patterns := map[*pattern.Template]run{}
 	var end int64
-	for _, l := range logs {
+	templates := mined(logs, func(s string) string { return s })
+	for i, l := range logs {
 		t := l.At.UnixMilli()
 		end = max(end, t)
 		if severity(l.Severity, l.Body) < 0.6 {
 			continue
 		}
-		k := template(l.Resource + " " + l.Body)
+		k := templates[i]
 		r, ok := patterns[k]
 		if !ok {
 			r = run{t, t}

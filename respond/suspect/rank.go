@@ -59,6 +59,7 @@ type resource struct {
 	shifts   []shift
 	logs     []surge
 	accused  float64 // strength of what the records of others say of it
+	echo     bool    // its records follow from those of others
 	shown    float64 // what its signals come to, before changes are weighed
 	in, out  float64 // strengths
 	loads    float64
@@ -228,7 +229,7 @@ func score(c *Case, k *names, g *graph, w window, scale yardstick, all bool) []*
 	}
 	for i := range c.Signals {
 		s := &c.Signals[i]
-		sh := measure(s, w, scale.level[s.Metric], scale.asked[s.Resource], scale.usual[s.Metric])
+		sh := measure(s, w, scale.level[s.family()], scale.asked[s.Resource], scale.usual[s.family()])
 		if sh.quiet < leastSeen {
 			continue
 		}
@@ -256,6 +257,7 @@ func score(c *Case, k *names, g *graph, w window, scale yardstick, all bool) []*
 	for _, r := range out {
 		r.sum()
 	}
+	passedOn(out, byName, g)
 	target := ""
 	if c.Target != "" {
 		target = k.of(c.Target)
@@ -381,7 +383,36 @@ func (r *resource) base() float64 {
 	if !r.hasAny { // they are all there is
 		logs = 1
 	}
+	if r.echo {
+		logs *= 0.5
+	}
 	return math.Max(r.in, out) + both*math.Min(r.in, out) + wload*r.loads + logs*r.logStrength() + 0.2*r.accused
+}
+
+// passedOn marks whose records only follow from those of others: a complaint, where what
+// it calls complains as loudly; work that is missing, where it is missing at who calls it.
+func passedOn(all []*resource, byName map[string]*resource, g *graph) {
+	const asLoud = 0.7
+	loud := func(r *resource, gone bool) float64 {
+		if len(r.logs) == 0 || r.logs[0].gone != gone {
+			return 0
+		}
+		return r.logStrength()
+	}
+	for _, r := range all {
+		for _, callee := range g.callees[r.name] {
+			o := byName[callee]
+			if o == nil {
+				continue
+			}
+			if x := loud(r, false); x > 0 && loud(o, false) >= asLoud*x {
+				r.echo = true
+			}
+			if x := loud(o, true); x > 0 && loud(r, true) >= asLoud*x {
+				o.echo = true
+			}
+		}
+	}
 }
 
 // weigh is how well a change fits what its resource did.

@@ -52,14 +52,14 @@ func levels(signals []Signal, w window) map[string]float64 {
 			lo, hi := s.between(span[0], span[1])
 			q = append(q, thin(s.Values[lo:hi])...)
 		}
-		top := peak[s.Metric]
+		top := peak[s.family()]
 		for _, v := range s.Values {
 			top = max(top, math.Abs(v))
 		}
-		peak[s.Metric] = top
+		peak[s.family()] = top
 		if len(q) > 0 {
 			slices.Sort(q)
-			all[s.Metric] = append(all[s.Metric], math.Abs(quantile(q, 0.5)))
+			all[s.family()] = append(all[s.family()], math.Abs(quantile(q, 0.5)))
 		}
 	}
 	out := map[string]float64{}

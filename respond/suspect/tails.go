@@ -40,14 +40,14 @@ func strayings(signals []Signal, w window, level map[string]float64) map[string]
 		}
 		slices.Sort(v)
 		med := quantile(v, 0.5)
-		base := math.Max(math.Abs(med), common*level[s.Metric])
+		base := math.Max(math.Abs(med), common*level[s.family()])
 		if base == 0 {
 			continue
 		}
-		p := all[s.Metric]
+		p := all[s.family()]
 		if p == nil {
 			p = &pool{}
-			all[s.Metric] = p
+			all[s.family()] = p
 		}
 		p.n++
 		for _, x := range v {

@@ -51,6 +51,9 @@ func (x *surge) text() string {
 	if r := []rune(body); len(r) > 160 {
 		body = string(r[:160]) + "…"
 	}
+	if x.gone {
+		return fmt.Sprintf("log pattern missing since %s, %d came where %.0f are usual: %s", clock(at(x.at)), x.count, x.usual, body)
+	}
 	if x.usual < 0.5 {
 		return fmt.Sprintf("new log pattern, %d since %s: %s", x.count, clock(at(x.at)), body)
 	}
