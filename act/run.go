@@ -66,17 +66,21 @@ type Run struct {
 	Fact      journal.ID            `json:"fact"` // run.started
 	Source    []byte                `json:"-"`
 
-	TakenBy    declare.PersonID `json:"taken_by,omitempty"`    // who goes on with it, where the one who started may not
-	BreakGlass string           `json:"break_glass,omitempty"` // the reason, when approvals were not waited for
-	Mode       RunMode          `json:"mode,omitempty"`
-	Parent     string           `json:"parent,omitempty"` // the run that it is a step of
-	ParentStep int              `json:"parent_step,omitempty"`
-	Minutes    int              `json:"minutes,omitempty"`  // of people's work, as they said
-	Locks      []string         `json:"locks,omitempty"`    // what it holds now
-	Baseline   string           `json:"baseline,omitempty"` // how the objective stood before, in words
-	Token      string           `json:"-"`                  // with which it was started
-	Asked      declare.PersonID `json:"-"`                  // whose wish it was, beside the one who started it
-	Print      string           `json:"-"`                  // of the runbook and its components, as they were
+	TakenBy     declare.PersonID `json:"taken_by,omitempty"`    // who goes on with it, where the one who started may not
+	BreakGlass  string           `json:"break_glass,omitempty"` // the reason, when approvals were not waited for
+	Mode        RunMode          `json:"mode,omitempty"`
+	Parent      string           `json:"parent,omitempty"` // the run that it is a step of
+	ParentStep  int              `json:"parent_step,omitempty"`
+	Minutes     int              `json:"minutes,omitempty"`  // of people's work, as they said
+	Locks       []string         `json:"locks,omitempty"`    // what it holds now
+	Baseline    string           `json:"baseline,omitempty"` // how the objective stood before, in words
+	Token       string           `json:"-"`                  // with which it was started
+	Asked       declare.PersonID `json:"-"`                  // whose wish it was, beside the one who started it
+	Fault       string           `json:"fault,omitempty"`    // which a rehearsal is against
+	FaultAt     time.Time        `json:"fault_at,omitzero"`
+	ShownAt     time.Time        `json:"shown_at,omitzero"` // when the objective showed it
+	FaultOverAt time.Time        `json:"fault_over_at,omitzero"`
+	Print       string           `json:"-"` // of the runbook and its components, as they were
 }
 
 // Doer is who runs its steps now.

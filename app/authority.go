@@ -38,6 +38,7 @@ func (a *App) guide(o runbook.Options) runbook.Options {
 	o.Secret = a.runnerSecret
 	r := a.ws().Settings.Runner // as it was at the start
 	o.User, o.Kube, o.Terraform, o.SSH = r.User, r.Kubeconfig, r.Terraform, runbook.SSH{User: r.SSH.User, Key: r.SSH.Key, KnownHosts: r.SSH.KnownHosts}
+	o.Ground = runbook.Ground{URL: r.Rehearsal}
 	o.Dir, o.Keep = a.o.Workspace, filepath.Join(a.o.Data, "runs")
 	return o
 }

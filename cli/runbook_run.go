@@ -64,7 +64,7 @@ Exit code 0: started; with --wait verified, or done where nothing verifies it. 1
 	f.StringArrayVarP(&params, "param", "p", nil, "name=value (may be repeated)")
 	f.Int64Var(&incident, "incident", 0, "the incident that it is for: its objective verifies the run")
 	f.BoolVar(&dry, "dry", false, "alter nothing: look, and say what it would do")
-	f.BoolVar(&rehearse, "rehearse", false, "practise it: nothing real is altered, and it counts for the certificate")
+	f.BoolVar(&rehearse, "rehearse", false, "practise it: nothing real is altered, and it counts for the certificate; where runner.rehearsal is set, against the fault that the runbook names")
 	f.StringVar(&glass, "break-glass", "", "the reason not to wait for approvals; for L5 and above, with a review after")
 	f.BoolVarP(&wait, "wait", "w", false, "stay until it has ended")
 	r.liveFlag(cmd, "incident", activeIncidents)
@@ -217,6 +217,20 @@ func runbookRunShow(r *remote) *cobra.Command {
 	}
 }
 
+// faultText says how the fault of a rehearsal stands.
+func faultText(run act.Run) string {
+	out := run.Fault
+	for _, at := range []struct {
+		what string
+		when time.Time
+	}{{"in place", run.FaultAt}, {"shown", run.ShownAt}, {"over", run.FaultOverAt}} {
+		if !at.when.IsZero() {
+			out += ", " + at.what + " " + exactly(at.when)
+		}
+	}
+	return out
+}
+
 func printRun(w io.Writer, run act.Run) {
 	s := sheet{}
 	s.add("run", run.ID)
@@ -233,6 +247,7 @@ func printRun(w io.Writer, run act.Run) {
 	s.add("change", run.Change)
 	s.add("taken by", string(run.TakenBy))
 	s.add("mode", string(run.Mode))
+	s.add("fault", faultText(run))
 	s.add("glass broken", run.BreakGlass)
 	s.add("started", exactly(run.StartedAt))
 	s.add("ended", exactly(run.EndedAt))

@@ -6,6 +6,7 @@ type Runner struct {
 	SSH        RunnerSSH
 	Kubeconfig string            // file; "" for the cluster that the server is in
 	Terraform  string            // the program; default terraform, from the path
+	Rehearsal  string            // address where faults are put in place for rehearsals; "" for none
 	Secrets    map[string]Secret // by the name that runbooks use
 }
 

@@ -80,7 +80,9 @@ type runbookView struct {
 	Stale     bool
 	// Certificate is what this person has earned for it.
 	Certificate authority.Certificate
-	Asks        int // steps that wait for an approval when this person runs it
+	// Ground says that a rehearsal is against a real fault.
+	Ground bool
+	Asks   int // steps that wait for an approval when this person runs it
 }
 
 // stepView is a step as its runbook's page shows it.
@@ -137,6 +139,7 @@ func (s *site) showRunbook(w http.ResponseWriter, r *http.Request, me act.Identi
 		}
 		v.Steps = append(v.Steps, sv)
 	}
+	v.Ground = rb.Fault != "" && s.Workspace().Settings.Runner.Rehearsal != ""
 	if v.Certificate, err = s.Guide.Certificate(r.Context(), me.Person, rb, s.Now()); err != nil {
 		return err
 	}

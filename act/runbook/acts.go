@@ -51,7 +51,12 @@ func (r *Runner) start(ctx context.Context, now time.Time, who declare.PersonID,
 	if err := r.startable(ctx, now, who, &run); err != nil {
 		return act.Run{}, err
 	}
-	if run.Mode != act.ModeReal {
+	if parent != nil { // it is against the fault that is there already
+		run.Fault, run.ShownAt = parent.Fault, parent.ShownAt
+	} else {
+		run.Fault = r.against(run.Mode, book.Fault)
+	}
+	if run.Mode != act.ModeReal && (run.Fault == "" || parent != nil) {
 		run.Objective = "" // nothing is altered that it could tell
 	} else if run.Objective == "" && s.Incident != 0 {
 		if run.Objective, err = r.o.ObjectiveOf(ctx, s.Incident); err != nil {
@@ -72,6 +77,11 @@ func (r *Runner) start(ctx context.Context, now time.Time, who declare.PersonID,
 		if err == nil {
 			return &act.ConflictError{Why: fmt.Sprintf("runbook %s runs already: %s", run.Runbook, other)}
 		}
+		if parent == nil {
+			if err := oneFault(ctx, tx, &run); err != nil {
+				return err
+			}
+		}
 		cause, err := r.cause(ctx, tx, s.Incident)
 		if err != nil {
 			return err
@@ -86,9 +96,9 @@ func (r *Runner) start(ctx context.Context, now time.Time, who declare.PersonID,
 		if run.Fact, err = tx.Record(journal.Fact{At: now, Kind: "run.started", Actor: run.Actor, Cause: cause, Subject: run.Ref(), Refs: refs(&run), Text: t, Data: text}); err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, `INSERT INTO runs (id, runbook, title, source, service, incident, objective, params, actor, status, started_ms, fact, token, break_glass, mode, asked, print, parent, parent_step, evidence) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
+		if _, err := tx.ExecContext(ctx, `INSERT INTO runs (id, runbook, title, source, service, incident, objective, params, actor, status, started_ms, fact, token, break_glass, mode, asked, print, parent, parent_step, evidence, fault, shown_ms) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)`,
 			run.ID, run.Runbook, run.Title, string(book.Source), run.Service, run.Incident, run.Objective, string(text), run.Actor, run.Status, state.Millis(now), run.Fact,
-			run.Token, run.BreakGlass, run.Mode, run.Asked, run.Print, run.Parent, run.ParentStep, run.Baseline); err != nil {
+			run.Token, run.BreakGlass, run.Mode, run.Asked, run.Print, run.Parent, run.ParentStep, run.Baseline, run.Fault, state.Millis(run.ShownAt)); err != nil {
 			return fmt.Errorf("cannot store run: %w", err)
 		}
 		for _, st := range book.Steps {

@@ -20,6 +20,9 @@ func (r *Runner) advance(ctx context.Context, id string) (more bool, err error) 
 	}
 	switch run.Status {
 	case act.RunRunning, act.RunWaiting:
+		if run.Fault != "" && run.ShownAt.IsZero() {
+			return r.begin(ctx, &run)
+		}
 		return r.forward(ctx, id, false)
 	case act.RunVerifying:
 		return r.verify(ctx, &run)
@@ -146,7 +149,9 @@ func (t *turn) finish(now time.Time) error {
 	case act.ModeDry:
 		return t.end(now, act.RunDone, "dry run: nothing was altered")
 	case act.ModeRehearsal:
-		return t.end(now, act.RunDone, "rehearsed to the end")
+		if t.run.Fault == "" {
+			return t.end(now, act.RunDone, "rehearsed to the end")
+		}
 	}
 	if t.run.Objective != "" {
 		t.status(act.RunVerifying, fmt.Sprintf("waits for %s to be met again", t.run.Objective))

@@ -96,8 +96,12 @@ func (r *Runner) dry(ctx context.Context, run *act.Run, book *declare.Runbook, s
 		if req, err := parse.ParseRequest(step.Body); err == nil && (req.Method == "GET" || req.Method == "HEAD") {
 			return r.http(ctx, run, step, values, out)
 		}
-		if _, err := fill(step.Body, book, values); err != nil {
+		filled, err := fill(step.Body, book, values)
+		if err != nil {
 			return result{detail: err.Error()}
+		}
+		if run.Fault != "" && r.onGround(filled.URL) {
+			return r.http(ctx, run, step, values, out)
 		}
 		return would()
 	case "sh":

@@ -76,6 +76,8 @@ type Options struct {
 	Terraform string
 	// Dir is what relative folders of steps are relative to; Keep keeps plans.
 	Dir, Keep string
+	// Ground is where faults may be rehearsed.
+	Ground Ground
 	// Transport is for http steps; nil for the network.
 	Transport http.RoundTripper
 	// OutputLimit is the most that is kept of a step's output; default 64 KiB.
@@ -151,8 +153,10 @@ func (r *Runner) run(ctx context.Context) error {
 	if err := r.closeChanges(ctx); err != nil {
 		return err
 	}
+	r.tidyGround(ctx)
 	for wait(ctx, lookAgain) == nil { // questions expire, tokens end, clocks jump
 		r.kickWaiting(ctx)
+		r.tidyGround(ctx)
 	}
 	r.mu.Lock()
 	r.ctx = nil // no new ones

@@ -40,7 +40,7 @@ type bench struct {
 	end       func()
 }
 
-func newBench(t *testing.T, dir string, books map[string]string) *bench {
+func newBench(t *testing.T, dir string, books map[string]string, with ...func(*Options)) *bench {
 	t.Helper()
 	b := &bench{t: t, books: map[string]*declare.Runbook{}}
 	for name, text := range books {
@@ -55,7 +55,7 @@ func newBench(t *testing.T, dir string, books map[string]string) *bench {
 	}
 	known := func(s declare.ServiceID) bool { return s == "checkout" || s == "payments" }
 	b.changes = change.New(change.Options{DB: b.db, Known: known, OnRecord: func(context.Context, act.Change) {}})
-	b.Runner = New(Options{
+	o := Options{
 		DB: b.db, Logger: slog.New(slog.DiscardHandler), Changes: b.changes, KnownService: known, OutputLimit: 1000,
 		Runbook:     func(name string) *declare.Runbook { return b.books[name] },
 		Level:       func(p declare.PersonID) declare.Level { return levels[p] },
@@ -69,7 +69,11 @@ func newBench(t *testing.T, dir string, books map[string]string) *bench {
 		Verify: func(context.Context, declare.ObjectiveName, time.Time) (bool, string, error) {
 			return b.recovered.Load(), "as the test says", nil
 		},
-	})
+	}
+	for _, f := range with {
+		f(&o)
+	}
+	b.Runner = New(o)
 	ctx, stop := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- b.Run(ctx) }()

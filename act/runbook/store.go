@@ -12,7 +12,7 @@ import (
 	"github.com/evenkeel/evenkeel/state"
 )
 
-const columns = `id, runbook, title, source, service, incident, objective, params, actor, status, reason, change_id, started_ms, ended_ms, verify_ms, fact, token, taken_by, break_glass, mode, asked, print, parent, parent_step, minutes, evidence`
+const columns = `id, runbook, title, source, service, incident, objective, params, actor, status, reason, change_id, started_ms, ended_ms, verify_ms, fact, token, taken_by, break_glass, mode, asked, print, parent, parent_step, minutes, evidence, fault, fault_ms, shown_ms, over_ms`
 
 type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
@@ -22,9 +22,10 @@ type querier interface {
 func scan(row interface{ Scan(...any) error }) (act.Run, error) {
 	var run act.Run
 	var params, source string
-	var started, ended, verify int64
+	var started, ended, verify, fault, shown, over int64
 	err := row.Scan(&run.ID, &run.Runbook, &run.Title, &source, &run.Service, &run.Incident, &run.Objective, &params, &run.Actor, &run.Status, &run.Reason, &run.Change,
-		&started, &ended, &verify, &run.Fact, &run.Token, &run.TakenBy, &run.BreakGlass, &run.Mode, &run.Asked, &run.Print, &run.Parent, &run.ParentStep, &run.Minutes, &run.Baseline)
+		&started, &ended, &verify, &run.Fact, &run.Token, &run.TakenBy, &run.BreakGlass, &run.Mode, &run.Asked, &run.Print, &run.Parent, &run.ParentStep, &run.Minutes, &run.Baseline,
+		&run.Fault, &fault, &shown, &over)
 	if errors.Is(err, sql.ErrNoRows) {
 		return run, act.ErrNotFound
 	}
@@ -35,6 +36,7 @@ func scan(row interface{ Scan(...any) error }) (act.Run, error) {
 		return run, fmt.Errorf("cannot read run: %w", err)
 	}
 	run.Source = []byte(source)
+	run.FaultAt, run.ShownAt, run.FaultOverAt = state.Time(fault), state.Time(shown), state.Time(over)
 	run.StartedAt, run.EndedAt, run.VerifyBy = state.Time(started), state.Time(ended), state.Time(verify)
 	return run, nil
 }

@@ -49,6 +49,7 @@ func (r *Runner) change(ctx context.Context, id string, fn func(t *turn) error) 
 	})
 	if err == nil && ended {
 		r.closeChange(ctx, &run)
+		r.afterwards(run)
 		r.kickWaiting(ctx)
 		if tripped && r.o.Tripped != nil {
 			r.o.Tripped(ctx)
@@ -88,8 +89,8 @@ func refs(run *act.Run) []journal.Ref {
 
 func (t *turn) save() error {
 	run := t.run
-	if _, err := t.tx.ExecContext(t.ctx, `UPDATE runs SET status=?, reason=?, ended_ms=?, verify_ms=?, taken_by=?, break_glass=?, minutes=?, evidence=? WHERE id=?`,
-		run.Status, run.Reason, state.Millis(run.EndedAt), state.Millis(run.VerifyBy), run.TakenBy, run.BreakGlass, run.Minutes, run.Baseline, run.ID); err != nil {
+	if _, err := t.tx.ExecContext(t.ctx, `UPDATE runs SET status=?, reason=?, ended_ms=?, verify_ms=?, taken_by=?, break_glass=?, minutes=?, evidence=?, fault_ms=?, shown_ms=? WHERE id=?`,
+		run.Status, run.Reason, state.Millis(run.EndedAt), state.Millis(run.VerifyBy), run.TakenBy, run.BreakGlass, run.Minutes, run.Baseline, state.Millis(run.FaultAt), state.Millis(run.ShownAt), run.ID); err != nil {
 		return fmt.Errorf("cannot store run %q: %w", run.ID, err)
 	}
 	for i := range run.Steps {

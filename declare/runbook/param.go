@@ -13,6 +13,8 @@ import (
 	"github.com/evenkeel/evenkeel/declare/yamldoc"
 )
 
+var faultName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,63}$`)
+
 var paramName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
 
 // reserved are names that a shell step's environment needs for itself.

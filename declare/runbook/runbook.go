@@ -99,7 +99,7 @@ func split(data []byte) (front, rest []byte, ok bool) {
 
 func frontMatter(d yamldoc.Node, rb *declare.Runbook) []yamldoc.Reference {
 	var references []yamldoc.Reference
-	d.Only("title", "summary", "services", "params", "verify", "verify_by", "tags", "owner", "locks", "secrets")
+	d.Only("title", "summary", "services", "params", "verify", "verify_by", "tags", "owner", "locks", "secrets", "rehearse")
 	rb.Title = d.Field("title").String()
 	rb.Summary = d.Field("summary").String()
 	for _, s := range d.Field("services").List() {
@@ -129,6 +129,14 @@ func frontMatter(d yamldoc.Node, rb *declare.Runbook) []yamldoc.Reference {
 			v.Field("within").Problem(v.Field("within").Text(), "a duration up to 1d", "")
 		} else {
 			rb.Verify.Within = within
+		}
+	}
+	if f := d.Field("rehearse"); !f.Missing() {
+		switch rb.Fault = f.String(); {
+		case !faultName.MatchString(rb.Fault):
+			f.Problem(rb.Fault, "the name of a fault, as bad-release", "")
+		case rb.Verify.Objective == "":
+			f.Problem(rb.Fault, "verify.objective beside it: it shows the fault, and that it is over", "")
 		}
 	}
 	if by := d.Field("verify_by"); !by.Missing() {

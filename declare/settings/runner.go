@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"net/url"
 	"regexp"
 
 	"github.com/evenkeel/evenkeel/declare"
@@ -10,8 +11,14 @@ import (
 var secretName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
 
 func runner(n yamldoc.Node) declare.Runner {
-	n.Only("user", "ssh", "kubeconfig", "terraform", "secrets")
+	n.Only("user", "ssh", "kubeconfig", "terraform", "rehearsal", "secrets")
 	r := declare.Runner{User: n.Field("user").String(), Kubeconfig: n.Field("kubeconfig").String(), Terraform: n.Field("terraform").String()}
+	if n := n.Field("rehearsal"); !n.Missing() {
+		r.Rehearsal = n.String()
+		if u, err := url.Parse(r.Rehearsal); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.User != nil || u.RawQuery != "" {
+			n.Problem(r.Rehearsal, "an address as http://127.0.0.1:7080", "")
+		}
+	}
 	if r.User == "" {
 		r.User = "nobody"
 	}
