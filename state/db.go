@@ -34,6 +34,8 @@ type DB struct {
 
 	mu        sync.Mutex // guards followers
 	followers map[chan journal.Fact]struct{}
+
+	stmts statements // of the write connection
 }
 
 // Open opens or creates the database in dir and migrates it.
@@ -78,6 +80,7 @@ func Open(ctx context.Context, dir string) (*DB, error) {
 
 // Close ends both pools. Transactions in progress finish first.
 func (db *DB) Close() error {
+	db.stmts.close()
 	err := db.write.Close()
 	if e := db.read.Close(); err == nil {
 		err = e
@@ -93,6 +96,8 @@ type Tx struct {
 	*sql.Tx
 	ctx   context.Context //nolint:containedctx // lives exactly as long as the call to Update
 	facts []journal.Fact
+	db    *DB
+	used  map[string]*sql.Stmt // those of the write connection that this transaction has used
 }
 
 // Update runs fn in one write transaction. Rows and facts are committed together
@@ -102,7 +107,7 @@ func (db *DB) Update(ctx context.Context, fn func(tx *Tx) error) error {
 	if err != nil {
 		return fmt.Errorf("cannot begin state transaction: %w", err)
 	}
-	tx := &Tx{Tx: sqltx, ctx: ctx}
+	tx := &Tx{Tx: sqltx, ctx: ctx, db: db}
 	if err := fn(tx); err != nil {
 		_ = sqltx.Rollback()
 		return err
@@ -111,6 +116,7 @@ func (db *DB) Update(ctx context.Context, fn func(tx *Tx) error) error {
 		return fmt.Errorf("cannot commit state transaction: %w", err)
 	}
 	db.publish(tx.facts)
+	db.stmts.prepare(ctx, db.write)
 	return nil
 }
 

@@ -9,7 +9,6 @@ import (
 	amconfig "github.com/prometheus/alertmanager/config"
 	"github.com/prometheus/alertmanager/config/receiver"
 	"github.com/prometheus/alertmanager/dispatch"
-	"github.com/prometheus/alertmanager/notify"
 	"github.com/prometheus/alertmanager/template"
 	"github.com/prometheus/alertmanager/timeinterval"
 	commoncfg "github.com/prometheus/common/config"
@@ -24,7 +23,7 @@ var messages string
 type built struct {
 	tmpl       *template.Template
 	route      *dispatch.Route
-	receivers  map[string][]notify.Integration
+	receivers  map[string][]*sender
 	intervener *timeinterval.Intervener
 }
 
@@ -43,7 +42,7 @@ func (p *Pipeline) build(cfg *amconfig.Config) (*built, error) {
 		}
 	}
 	tmpl.ExternalURL = p.o.ExternalURL
-	b := &built{tmpl: tmpl, route: dispatch.NewRoute(cfg.Route, nil), receivers: map[string][]notify.Integration{}}
+	b := &built{tmpl: tmpl, route: dispatch.NewRoute(cfg.Route, nil), receivers: map[string][]*sender{}}
 	used := map[string]bool{}
 	b.route.Walk(func(r *dispatch.Route) { used[r.RouteOpts.Receiver] = true })
 	for _, r := range cfg.Receivers {
@@ -54,10 +53,9 @@ func (p *Pipeline) build(cfg *amconfig.Config) (*built, error) {
 		if err != nil {
 			return nil, fmt.Errorf("receiver %q: %w", r.Name, err)
 		}
-		for i := range list {
-			list[i] = p.recorded(list[i], r.Name)
+		for _, in := range list {
+			b.receivers[r.Name] = append(b.receivers[r.Name], newSender(p, in, r.Name))
 		}
-		b.receivers[r.Name] = list
 	}
 	intervals := map[string][]timeinterval.TimeInterval{}
 	for _, ti := range cfg.MuteTimeIntervals {

@@ -61,7 +61,7 @@ func TestCorporaAlertmanager(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		defer func() { p.stopRouting(); p.alerts.Close() }()
+		defer func() { p.dispatcher.Load().stop(endPatience) }()
 		// A file of a secret that is read at once is not there: Alertmanager stops at it too.
 		if err := p.Apply(cfg); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s: %v", filepath.Base(path), err)

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	amalert "github.com/prometheus/alertmanager/alert"
-	"github.com/prometheus/alertmanager/provider/mem"
 	"github.com/prometheus/common/model"
 
 	"github.com/evenkeel/evenkeel/declare"
@@ -16,7 +15,7 @@ import (
 // external is what the Alertmanager API sees as its store: alerts that others post
 // become findings first, and come back through Send like our own.
 type external struct {
-	*mem.Alerts
+	*store
 	p *Pipeline
 
 	mu   sync.Mutex // guards ends

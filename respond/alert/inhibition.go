@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	amalert "github.com/prometheus/alertmanager/alert"
 	"github.com/prometheus/alertmanager/config/common"
 	"github.com/prometheus/alertmanager/inhibit"
 	"github.com/prometheus/common/model"
@@ -13,13 +14,14 @@ import (
 	"github.com/evenkeel/evenkeel/detect"
 )
 
-// inhibitions say at once which findings others inhibit. Alertmanager's own inhibitor
-// learns of an alert only after it was sent, which is soon enough for messages, as
-// their groups wait; an incident opens before that. So a page and the source that
-// inhibits it can come together, and the page opens nothing.
+// inhibitions say which alerts others inhibit, at once: an incident opens before anything
+// is sent, so a page and the source that inhibits it can come together, and the page
+// opens nothing. Sources are found by the labels that have to be equal.
 type inhibitions struct {
 	mu      sync.RWMutex
 	rules   []*inhibitRule
+	sources index                        // which rules an alert may be a source of
+	targets index                        // and which a target
 	firing  map[model.Fingerprint]source // every alert that was sent and has not ended
 	pruneAt time.Time
 }
@@ -49,47 +51,61 @@ func (r *inhibitRule) key(labels model.LabelSet) string {
 func (in *inhibitions) use(rules []common.InhibitRule) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.rules = nil
-	for _, cr := range rules {
+	in.rules, in.sources, in.targets = nil, index{}, index{}
+	for i, cr := range rules {
 		r := &inhibitRule{InhibitRule: inhibit.NewInhibitRule(cr), sources: map[string]map[model.Fingerprint]source{}}
 		for name := range r.Equal {
 			r.equal = append(r.equal, name)
 		}
 		in.rules = append(in.rules, r)
+		in.sources.add(i, r.SourceMatchers)
+		in.targets.add(i, r.TargetMatchers)
 	}
 	for fp, s := range in.firing {
 		in.index(fp, s)
 	}
 }
 
-func (in *inhibitions) index(fp model.Fingerprint, s source) {
-	for _, r := range in.rules {
-		if !r.SourceMatchers.Matches(s.labels) {
-			continue
+// sourceOf are the rules that an alert is a source of.
+func (in *inhibitions) sourceOf(labels model.LabelSet, visit func(*inhibitRule)) {
+	if len(in.rules) == 0 {
+		return
+	}
+	var buf [16]int
+	for _, i := range in.sources.candidates(labels, buf[:]) {
+		if r := in.rules[i]; r.SourceMatchers.Matches(labels) {
+			visit(r)
 		}
+	}
+}
+
+func (in *inhibitions) index(fp model.Fingerprint, s source) {
+	in.sourceOf(s.labels, func(r *inhibitRule) {
 		k := r.key(s.labels)
 		if r.sources[k] == nil {
 			r.sources[k] = map[model.Fingerprint]source{}
 		}
 		r.sources[k][fp] = s
-	}
+	})
 }
 
-// see notes an alert that is on its way; one that has ended inhibits no more.
-func (in *inhibitions) see(now time.Time, labels model.LabelSet, ends time.Time) {
-	fp := labels.Fingerprint()
+// see notes alerts that are on their way; one that has ended inhibits no more.
+func (in *inhibitions) see(now time.Time, alerts ...*amalert.Alert) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if in.firing == nil {
 		in.firing = map[model.Fingerprint]source{}
 	}
-	if !ends.After(now) {
-		in.drop(fp)
-		return
+	for _, a := range alerts {
+		fp := a.Labels.Fingerprint()
+		if !a.EndsAt.After(now) {
+			in.drop(fp)
+			continue
+		}
+		s := source{a.Labels, a.EndsAt}
+		in.firing[fp] = s
+		in.index(fp, s)
 	}
-	s := source{labels, ends}
-	in.firing[fp] = s
-	in.index(fp, s)
 	if now.After(in.pruneAt) { // those that nobody confirmed
 		for fp, s := range in.firing {
 			if !s.ends.After(now) {
@@ -106,22 +122,36 @@ func (in *inhibitions) drop(fp model.Fingerprint) {
 		return
 	}
 	delete(in.firing, fp)
-	for _, r := range in.rules {
+	in.sourceOf(s.labels, func(r *inhibitRule) {
 		k := r.key(s.labels)
 		if delete(r.sources[k], fp); len(r.sources[k]) == 0 {
 			delete(r.sources, k)
 		}
-	}
+	})
 }
 
 // mutes says whether something that fires, or comes with it, inhibits an alert.
 func (in *inhibitions) mutes(now time.Time, labels model.LabelSet, with together) bool {
+	_, is := in.mutedBy(now, labels, with)
+	return is
+}
+
+// mutedBy is what inhibits an alert.
+func (in *inhibitions) mutedBy(now time.Time, labels model.LabelSet, with together) (by model.Fingerprint, is bool) {
 	in.mu.RLock()
 	defer in.mu.RUnlock()
-	fp := labels.Fingerprint()
-	for _, r := range in.rules {
+	if len(in.rules) == 0 {
+		return 0, false
+	}
+	var buf [16]int
+	fp, asked := model.Fingerprint(0), false
+	for _, i := range in.targets.candidates(labels, buf[:]) {
+		r := in.rules[i]
 		if !r.TargetMatchers.Matches(labels) {
 			continue
+		}
+		if !asked {
+			fp, asked = labels.Fingerprint(), true
 		}
 		// As in Alertmanager: what matches both sides is not inhibited by its like.
 		both := r.SourceMatchers.Matches(labels)
@@ -131,16 +161,16 @@ func (in *inhibitions) mutes(now time.Time, labels model.LabelSet, with together
 		k := r.key(labels)
 		for other, s := range r.sources[k] {
 			if s.ends.After(now) && counts(other, s.labels) {
-				return true
+				return other, true
 			}
 		}
 		for _, s := range with[r][k] {
-			if counts(s.Fingerprint(), s) {
-				return true
+			if other := s.Fingerprint(); counts(other, s) {
+				return other, true
 			}
 		}
 	}
-	return false
+	return 0, false
 }
 
 // together are the sources among findings that come together, by rule and key.
@@ -155,16 +185,13 @@ func (in *inhibitions) among(findings []detect.Finding) together {
 			continue
 		}
 		labels := labelsOf(&findings[i])
-		for _, r := range in.rules {
-			if !r.SourceMatchers.Matches(labels) {
-				continue
-			}
+		in.sourceOf(labels, func(r *inhibitRule) {
 			if out[r] == nil {
 				out[r] = map[string][]model.LabelSet{}
 			}
 			k := r.key(labels)
 			out[r][k] = append(out[r][k], labels)
-		}
+		})
 	}
 	return out
 }
@@ -188,6 +215,6 @@ func (p *Pipeline) Muter(ctx context.Context, now time.Time, findings []detect.F
 	with := p.inhibitions.among(findings)
 	return func(f detect.Finding) bool {
 		labels := labelsOf(&f)
-		return p.silencer.Mutes(ctx, labels) || p.inhibitions.mutes(now, labels, with)
+		return p.quiet.mutes(ctx, now, labels) || p.inhibitions.mutes(now, labels, with)
 	}
 }

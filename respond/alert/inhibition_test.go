@@ -4,7 +4,9 @@ import (
 	"testing"
 	"time"
 
+	amalert "github.com/prometheus/alertmanager/alert"
 	amconfig "github.com/prometheus/alertmanager/config"
+	"github.com/prometheus/common/model"
 
 	"github.com/evenkeel/evenkeel/detect"
 )
@@ -53,7 +55,9 @@ inhibit_rules:
 	f(true, now, low, top)
 	f(false, now, top, top, top2) // both match both sides
 
-	see := func(f detect.Finding, ends time.Time) { in.see(now, labelsOf(&f), ends) }
+	see := func(f detect.Finding, ends time.Time) {
+		in.see(now, &amalert.Alert{Alert: model.Alert{Labels: labelsOf(&f), EndsAt: ends}})
+	}
 	see(down, now.Add(5*time.Minute))
 	f(true, now, podA)
 	f(false, now, podB)

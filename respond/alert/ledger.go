@@ -1,66 +1,83 @@
 package alert
 
 import (
-	"context"
 	"sync"
-
-	"github.com/evenkeel/evenkeel/state"
+	"time"
 )
 
-// ledger writes what many deliveries have to record in one transaction: while one is
-// on its way to the disk, the next ones gather. Each waits until its own is there.
-type ledger struct {
-	db *state.DB
+const (
+	// gather is how long what is to be recorded gathers after the last time: one
+	// transaction for many costs little more than one for one.
+	gather = 20 * time.Millisecond
+	// atOnce is how much is recorded in one transaction.
+	atOnce = 1000
+)
+
+// ledger stores in one transaction what many have to record: while one is on its way to
+// the disk, the next ones gather. The first after a while is stored at once.
+type ledger[T any] struct {
+	store func([]T) error // all of them or none
+	done  func(T, error)  // is called for each, once it is stored or cannot be
+	after func()          // and this when it was called for all of them
 
 	mu      sync.Mutex
-	waiting []*record
+	waiting []T
 	writing bool
+	last    time.Time
+	busy    sync.WaitGroup
 }
 
-type record struct {
-	do   func(tx *state.Tx) error
-	done chan error
-}
-
-// write returns when do is committed, or could not be. One that fails alone is tried
-// alone, so that it takes no other with it.
-func (t *ledger) write(ctx context.Context, do func(tx *state.Tx) error) error {
-	mine := &record{do, make(chan error, 1)}
-	t.mu.Lock()
-	t.waiting = append(t.waiting, mine)
-	if t.writing {
-		t.mu.Unlock()
-		return <-mine.done
+// add has something stored. It does not wait.
+func (l *ledger[T]) add(x T) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.waiting = append(l.waiting, x)
+	if !l.writing {
+		l.writing = true
+		l.busy.Go(l.drain)
 	}
-	t.writing = true
-	for len(t.waiting) > 0 {
-		all := t.waiting
-		t.waiting = nil
-		t.mu.Unlock()
-		t.flush(ctx, all)
-		t.mu.Lock()
-	}
-	t.writing = false
-	t.mu.Unlock()
-	return <-mine.done
 }
 
-func (t *ledger) flush(ctx context.Context, all []*record) {
-	// The first one's own patience must not be that of those behind it.
-	ctx = context.WithoutCancel(ctx)
-	err := t.db.Update(ctx, func(tx *state.Tx) error {
-		for _, r := range all {
-			if err := r.do(tx); err != nil {
-				return err
-			}
+func (l *ledger[T]) drain() {
+	for {
+		l.mu.Lock()
+		pause := gather - time.Since(l.last)
+		if len(l.waiting) == 0 {
+			l.writing = false
+			l.mu.Unlock()
+			return
 		}
-		return nil
-	})
-	for _, r := range all {
+		if pause > 0 && len(l.waiting) < atOnce {
+			l.mu.Unlock()
+			time.Sleep(pause)
+			l.mu.Lock()
+		}
+		n := min(len(l.waiting), atOnce)
+		all := l.waiting[:n:n]
+		l.waiting = l.waiting[n:]
+		l.mu.Unlock()
+		l.flush(all)
+		l.mu.Lock()
+		l.last = time.Now()
+		l.mu.Unlock()
+	}
+}
+
+// flush stores all of them; where that cannot be each alone, so that one that is refused
+// takes no other with it.
+func (l *ledger[T]) flush(all []T) {
+	err := l.store(all)
+	for i := range all {
 		if err != nil && len(all) > 1 {
-			r.done <- t.db.Update(ctx, r.do)
+			l.done(all[i], l.store(all[i:i+1]))
 			continue
 		}
-		r.done <- err
+		l.done(all[i], err)
+	}
+	if l.after != nil {
+		l.after()
 	}
 }
+
+// wait returns when nothing is left to store.
+func (l *ledger[T]) wait() { l.busy.Wait() }

@@ -19,13 +19,7 @@ import (
 	amconfig "github.com/prometheus/alertmanager/config"
 	"github.com/prometheus/alertmanager/dispatch"
 	"github.com/prometheus/alertmanager/eventrecorder"
-	"github.com/prometheus/alertmanager/featurecontrol"
-	"github.com/prometheus/alertmanager/inhibit"
 	"github.com/prometheus/alertmanager/marker"
-	"github.com/prometheus/alertmanager/nflog"
-	"github.com/prometheus/alertmanager/nflog/nflogpb"
-	"github.com/prometheus/alertmanager/notify"
-	"github.com/prometheus/alertmanager/provider/mem"
 	"github.com/prometheus/alertmanager/silence"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
@@ -37,9 +31,8 @@ import (
 )
 
 const (
-	retention = 120 * time.Hour  // of the notification log and of expired silences, as in Alertmanager
-	lifetime  = 5 * time.Minute  // of an alert that nobody confirms any more
-	gcEvery   = 30 * time.Minute // of alerts in memory
+	retention = 120 * time.Hour // of the notification log and of expired silences, as in Alertmanager
+	lifetime  = 5 * time.Minute // of an alert that nobody confirms any more
 	apiPrefix = "/api/v2"
 )
 
@@ -59,44 +52,39 @@ type Options struct {
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-// Pipeline is Alertmanager's machinery, wired.
+// Pipeline takes findings, and tells receivers of them.
 type Pipeline struct {
 	o           Options
 	dir         string
-	alerts      *mem.Alerts
+	alerts      *store
 	silences    *silence.Silences
-	silencer    *silence.Silencer
-	log         *nflog.Log
-	groups      marker.GroupMarker
+	silencer    *silence.Silencer // for the API, which says which silence it is
+	quiet       silencing
+	log         *told
 	api         *apiv2.API
 	handler     http.Handler
-	builder     *notify.PipelineBuilder
-	metrics     *dispatch.DispatcherMetrics
+	counters    *counters
 	sent        *prometheus.CounterVec
-	soon        chan struct{} // asks for a snapshot of the notification log
 	external    *external
 	failures    failures
 	inhibitions inhibitions
 	storms      storms
-	records     ledger // of deliveries
+	records     *ledger[delivery]
 
 	saving     sync.Mutex // one snapshot at a time
 	ending     sync.Mutex // one silence ends at a time
 	apply      sync.Mutex // one Apply at a time
-	dispatcher atomic.Pointer[dispatch.Dispatcher]
-	inhibitor  atomic.Pointer[inhibit.Inhibitor]
+	dispatcher atomic.Pointer[dispatcher]
 }
 
 // New opens the silences and the notification log. Apply must follow.
 func New(o Options) (*Pipeline, error) {
-	p := &Pipeline{o: o, dir: filepath.Join(o.DataDir, "alerts"), soon: make(chan struct{}, 1), groups: marker.NewGroupMarker()}
+	p := &Pipeline{o: o, dir: filepath.Join(o.DataDir, "alerts")}
 	if err := os.MkdirAll(p.dir, 0o700); err != nil {
 		return nil, fmt.Errorf("cannot create %q: %w", p.dir, err)
 	}
 	var err error
-	if p.log, err = openSnapshot(p, "nflog", func(file string) (*nflog.Log, error) {
-		return nflog.New(nflog.Options{SnapshotFile: file, Retention: retention, Logger: o.Logger, Metrics: prometheus.NewRegistry()})
-	}); err != nil {
+	if p.log, err = openTold(p); err != nil {
 		return nil, err
 	}
 	if p.silences, err = openSnapshot(p, "silences", func(file string) (*silence.Silences, error) {
@@ -107,19 +95,16 @@ func New(o Options) (*Pipeline, error) {
 	}); err != nil {
 		return nil, err
 	}
-	flags := featurecontrol.NoopFlags{}
+	p.quiet.silences, p.quiet.logger, p.quiet.version = p.silences, o.Logger, -1
 	p.silencer = silence.NewSilencer(p.silences, o.Logger, eventrecorder.Recorder{})
-	if p.alerts, err = mem.NewAlerts(context.Background(), gcEvery, 0, p.silencer, o.Logger, eventrecorder.Recorder{}, o.Registerer, flags); err != nil {
-		return nil, fmt.Errorf("cannot prepare alerts: %w", err)
-	}
-	p.builder = notify.NewPipelineBuilder(o.Registerer, flags, eventrecorder.Recorder{})
-	p.metrics = dispatch.NewDispatcherMetrics(false, o.Registerer, flags)
+	p.alerts = &store{entries: map[model.Fingerprint]*entry{}, gone: p.silencer.PostGC}
+	p.counters = newCounters(o.Registerer, p.groups)
 	p.sent = promauto.With(o.Registerer).NewCounterVec(prometheus.CounterOpts{
 		Name: "evenkeel_notifications_total", Help: "Notifications, by integration and status (sent, failed, held).",
 	}, []string{"integration", "status"})
-	p.records.db = o.DB
-	p.external = &external{Alerts: p.alerts, p: p, ends: map[model.Fingerprint]*amalert.Alert{}}
-	p.api, err = apiv2.NewAPI(p.external, p.alertGroups, p.groups.Muted, p.silences, nil, o.Logger, o.Registerer)
+	p.records = &ledger[delivery]{store: p.record, done: p.recorded, after: p.keepTold}
+	p.external = &external{store: p.alerts, p: p, ends: map[model.Fingerprint]*amalert.Alert{}}
+	p.api, err = apiv2.NewAPI(p.external, p.alertGroups, p.mutedGroup, p.silences, nil, o.Logger, o.Registerer)
 	if err != nil {
 		return nil, fmt.Errorf("cannot prepare the Alertmanager API: %w", err)
 	}
@@ -143,22 +128,6 @@ func openSnapshot[T any](p *Pipeline, name string, open func(file string) (T, er
 	return open(file)
 }
 
-// noted is the notification log; it asks for a snapshot once an entry is in it.
-type noted struct {
-	notify.NotificationLog
-	soon chan<- struct{}
-}
-
-// Log implements notify.NotificationLog.
-func (n noted) Log(r *nflogpb.Receiver, group string, firing, resolved []uint64, store *nflog.Store, expiry time.Duration) error {
-	err := n.NotificationLog.Log(r, group, firing, resolved, store, expiry)
-	select {
-	case n.soon <- struct{}{}:
-	default: // asked for already
-	}
-	return err
-}
-
 // Handler serves /api/v2/….
 func (p *Pipeline) Handler() http.Handler { return p.handler }
 
@@ -166,16 +135,36 @@ func (p *Pipeline) alertGroups(ctx context.Context, routes func(*dispatch.Route)
 	return p.dispatcher.Load().Groups(ctx, routes, alerts)
 }
 
-// Send puts findings on their way.
-func (p *Pipeline) Send(ctx context.Context, now time.Time, findings []detect.Finding) error {
-	alerts := make([]*amalert.Alert, 0, len(findings))
-	for i := range findings {
-		a := p.toAlert(&findings[i], now)
-		p.inhibitions.see(now, a.Labels, a.EndsAt)
-		alerts = append(alerts, a)
+func (p *Pipeline) mutedGroup(routeID, groupKey string) ([]string, bool) {
+	return p.dispatcher.Load().muters.groups.Muted(routeID, groupKey)
+}
+
+// groups counts them.
+func (p *Pipeline) groups() float64 {
+	d := p.dispatcher.Load()
+	if d == nil {
+		return 0
 	}
-	if err := p.alerts.Put(ctx, alerts...); err != nil {
-		return fmt.Errorf("cannot send findings: %w", err)
+	p.alerts.mu.Lock()
+	defer p.alerts.mu.Unlock()
+	return float64(d.count)
+}
+
+// Send puts findings on their way.
+func (p *Pipeline) Send(_ context.Context, now time.Time, findings []detect.Finding) error {
+	alerts := make([]*amalert.Alert, len(findings))
+	for i := range findings {
+		alerts[i] = p.toAlert(&findings[i], now)
+	}
+	p.inhibitions.see(now, alerts...)
+	p.alerts.mu.Lock()
+	defer p.alerts.mu.Unlock()
+	d := p.dispatcher.Load()
+	for i, a := range alerts {
+		e := p.alerts.put(a)
+		if e.fact = findings[i].Fact; d != nil {
+			d.route(e, now)
+		}
 	}
 	return nil
 }
@@ -224,32 +213,46 @@ func (p *Pipeline) Apply(cfg *amconfig.Config) error {
 	if err != nil {
 		return fmt.Errorf("cannot apply routing.yml: %w", err)
 	}
-	p.stopRouting()
+	p.dispatcher.Load().stop(reloadPatience)
 	p.inhibitions.use(cfg.InhibitRules)
-	inhibitor := inhibit.NewInhibitor(p.alerts, cfg.InhibitRules, p.o.Logger, eventrecorder.Recorder{})
-	stage := p.builder.New(built.receivers, func() time.Duration { return 0 }, inhibitor, p.silencer, built.intervener, p.groups, noted{p.log, p.soon}, nil)
-	p.api.Update(cfg, func(ctx context.Context, labels model.LabelSet) {
-		inhibitor.Mutes(ctx, labels)
-		p.silencer.Mutes(ctx, labels)
-	})
-	timeout := func(d time.Duration) time.Duration { return max(d, notify.MinTimeout) }
-	dispatcher := dispatch.NewDispatcher(p.alerts, built.route, stage, p.groups, timeout, 30*time.Second, nil, p.o.Logger, eventrecorder.Recorder{}, p.metrics, built.tmpl)
-	// The inhibitor loads first: an alert that it will inhibit must not be sent.
-	go inhibitor.Run()
-	inhibitor.WaitForLoading()
-	p.inhibitor.Store(inhibitor)
-	go dispatcher.Run(time.Now())
-	dispatcher.WaitForLoading()
-	p.dispatcher.Store(dispatcher)
+	p.api.Update(cfg, p.mark)
+	d := &dispatcher{
+		p: p, store: p.alerts, root: compile(built.route, built.receivers), tmpl: built.tmpl, logger: p.o.Logger.With("component", "dispatcher"),
+		muters: muters{
+			inhibited: func(_ context.Context, now time.Time, set model.LabelSet) bool {
+				return p.inhibitions.mutes(now, set, nil)
+			},
+			silenced: p.quiet.mutes, intervener: built.intervener, groups: marker.NewGroupMarker(),
+		},
+	}
+	for _, all := range built.receivers {
+		for _, s := range all {
+			s.d = d
+		}
+	}
+	d.ctx, d.cancel = context.WithCancel(context.Background())
+	p.dispatcher.Store(d)
+	d.start()
 	return nil
 }
 
-func (p *Pipeline) stopRouting() {
-	if i := p.inhibitor.Load(); i != nil {
-		i.Stop()
+// mark says for the API what keeps an alert from being told.
+func (p *Pipeline) mark(ctx context.Context, set model.LabelSet) {
+	p.silencer.Mutes(ctx, set)
+	m, ok := marker.FromContext(ctx)
+	if !ok {
+		return
 	}
-	if d := p.dispatcher.Load(); d != nil {
-		d.Stop()
+	var by []string
+	if fp, is := p.inhibitions.mutedBy(time.Now(), set, nil); is {
+		by = []string{fp.String()}
+	}
+	m.SetInhibited(set.Fingerprint(), by)
+}
+
+func (p *Pipeline) keepTold() {
+	if err := p.log.keep(); err != nil {
+		p.o.Logger.Error("cannot keep what was told", "err", err)
 	}
 }
 
@@ -264,22 +267,20 @@ func (p *Pipeline) Run(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			p.apply.Lock()
-			p.stopRouting()
+			p.dispatcher.Load().stop(endPatience)
 			p.apply.Unlock()
-			p.alerts.Close()
-			return errors.Join(p.snapshot("nflog", p.log.Snapshot), p.snapshot("silences", p.silences.Snapshot))
-		case <-p.soon:
-			p.snapshotLogged("nflog", p.log.Snapshot)
+			p.records.wait()
+			return errors.Join(p.log.compact(true), p.snapshot("silences", p.silences.Snapshot))
 		case <-expire.C:
 			p.external.expire(ctx, time.Now())
 		case <-slow.C:
-			if _, err := p.log.GC(); err != nil {
-				p.o.Logger.Error("cannot clean the notification log", "err", err)
+			p.alerts.sweep(time.Now())
+			if err := p.log.compact(false); err != nil {
+				p.o.Logger.Error("cannot keep the notification log", "err", err)
 			}
 			if _, err := p.silences.GC(); err != nil {
 				p.o.Logger.Error("cannot clean silences", "err", err)
 			}
-			p.snapshotLogged("nflog", p.log.Snapshot)
 			p.snapshotLogged("silences", p.silences.Snapshot)
 		}
 	}

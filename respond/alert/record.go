@@ -13,7 +13,6 @@ import (
 	"time"
 
 	amalert "github.com/prometheus/alertmanager/alert"
-	"github.com/prometheus/alertmanager/notify"
 
 	"github.com/evenkeel/evenkeel/journal"
 	"github.com/evenkeel/evenkeel/state"
@@ -48,106 +47,176 @@ func (f *failures) clear(key string) {
 	delete(f.at, key)
 }
 
-// recorded wraps an integration so that every delivery is on record.
-func (p *Pipeline) recorded(in notify.Integration, receiver string) notify.Integration {
-	return notify.NewIntegration(&recorder{p: p, inner: &in, receiver: receiver}, &in, in.Name(), in.Index(), receiver)
+// delivery is what became of a message.
+type delivery struct {
+	j              *job    // nil where the group does not wait for it
+	s              *sender // where j is nil
+	at             time.Time
+	status, detail string // "" for nothing to record but that the group was seen to
+	told           []*amalert.Alert
 }
 
-type recorder struct {
-	p        *Pipeline
-	inner    *notify.Integration
-	receiver string
-}
-
-// Notify implements notify.Notifier.
-func (r *recorder) Notify(ctx context.Context, alerts ...*amalert.Alert) (retry bool, err error) {
-	if to := r.receiver + "\xff" + r.inner.String(); r.p.storms.hold(ctx, time.Now(), to, alerts) {
-		r.p.sent.WithLabelValues(r.inner.Name(), "held").Inc()
-		return false, nil
+func (x *delivery) sender() *sender {
+	if x.j != nil {
+		return x.j.s
 	}
-	retry, err = r.inner.Notify(ctx, alerts...)
-	group, _ := notify.GroupKey(ctx)
-	key := r.receiver + "\xff" + r.inner.String() + "\xff" + group
-	now := time.Now()
-	if err != nil {
-		r.p.sent.WithLabelValues(r.inner.Name(), "failed").Inc()
-		if r.p.failures.first(key, now) {
-			r.record(ctx, now, alerts, "failed", clean(err.Error()))
-		}
-		return retry, err
-	}
-	r.p.sent.WithLabelValues(r.inner.Name(), "sent").Inc()
-	r.p.failures.clear(key)
-	r.record(ctx, now, alerts, "sent", "")
-	return retry, nil
+	return x.s
 }
 
-// record writes one row an incident, and its fact. A failure to write it is logged:
-// the message has been sent, and sending it again would not mend the record.
-func (r *recorder) record(ctx context.Context, now time.Time, alerts []*amalert.Alert, status, detail string) {
-	byIncident := map[int64][]int64{}
-	names := map[int64][]string{}
-	for _, a := range alerts {
+// row is what of a delivery belongs to one incident.
+type row struct {
+	*delivery
+	incident int64
+	findings []int64
+	names    []string
+	first    *amalert.Alert
+	id       int64
+}
+
+func (x *delivery) rows() (out []*row) {
+	for _, a := range x.told {
 		incident, _ := strconv.ParseInt(string(a.Annotations["incident"]), 10, 64)
 		finding, _ := strconv.ParseInt(string(a.Annotations["finding"]), 10, 64)
-		byIncident[incident] = append(byIncident[incident], finding)
+		var r *row
+		for _, have := range out {
+			if have.incident == incident {
+				r = have
+			}
+		}
+		if r == nil {
+			r = &row{delivery: x, incident: incident, first: a}
+			out = append(out, r)
+		}
+		r.findings = append(r.findings, finding)
 		what := a.Name()
-		if a.ResolvedAt(now) {
+		if a.ResolvedAt(x.at) {
 			what += " (resolved)"
 		}
-		names[incident] = append(names[incident], what)
+		r.names = append(r.names, what)
 	}
-	// The delivery's own context ends with its flush.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
-	defer cancel()
-	err := r.p.records.write(ctx, func(tx *state.Tx) error {
-		for incident, findings := range byIncident {
-			list, err := json.Marshal(findings)
-			if err != nil {
-				return err
+	return out
+}
+
+// eachMessage is how many messages of one kind that are recorded together get a line of
+// their own in the timeline; of more there is one line that counts them.
+const eachMessage = 20
+
+// record writes a row for each incident of each delivery, and the facts.
+func (p *Pipeline) record(all []delivery) error {
+	ctx := context.Background()
+	type kind struct {
+		s              *sender
+		status, detail string
+		incident       int64
+	}
+	var order []kind
+	byKind := map[kind][]*row{}
+	for i := range all {
+		if all[i].status == "" {
+			continue
+		}
+		for _, r := range all[i].rows() {
+			k := kind{r.sender(), r.status, r.detail, r.incident}
+			if byKind[k] == nil {
+				order = append(order, k)
 			}
-			res, err := tx.ExecContext(ctx, `INSERT INTO notifications (at_ms, receiver, integration, incident, findings, status, detail) VALUES (?,?,?,?,?,?,?)`,
-				state.Millis(now), r.receiver, r.inner.Name(), incident, string(list), status, detail)
-			if err != nil {
-				return err
-			}
-			id, err := res.LastInsertId()
-			if err != nil {
-				return err
-			}
-			if status == "sent" {
-				for _, f := range findings {
-					if _, err := tx.ExecContext(ctx, `INSERT OR IGNORE INTO notified (finding, notification) VALUES (?,?)`, f, id); err != nil {
-						return err
-					}
+			byKind[k] = append(byKind[k], r)
+		}
+	}
+	if len(order) == 0 {
+		return nil
+	}
+	causes := map[int64]journal.ID{} // of incidents
+	return p.o.DB.Update(ctx, func(tx *state.Tx) error {
+		for _, k := range order {
+			rows := byKind[k]
+			for _, r := range rows {
+				if err := r.insert(ctx, tx); err != nil {
+					return err
 				}
 			}
-			fact := journal.Fact{
-				At: now, Kind: journal.Kind("notification." + status), Actor: journal.System("respond"),
-				Subject: journal.MakeRef("notification", fmt.Sprint(id)),
-				Text:    fmt.Sprintf("%s by %s to %s: %s", status, r.inner.Name(), r.receiver, nameThem(names[incident])),
+			together := 1
+			if len(rows) > eachMessage {
+				together = len(rows)
 			}
-			if detail != "" {
-				fact.Text += ": " + detail
-			}
-			if fact.Cause, err = cause(ctx, tx, incident, findings[0]); err != nil {
-				return err
-			}
-			if incident != 0 {
-				fact.Refs = append(fact.Refs, journal.MakeRef("incident", fmt.Sprint(incident)))
-			}
-			for _, f := range findings[:min(len(findings), maxRefs)] {
-				fact.Refs = append(fact.Refs, journal.MakeRef("finding", fmt.Sprint(f)))
-			}
-			if _, err := tx.Record(fact); err != nil {
-				return err
+			for from := 0; from < len(rows); from += together {
+				if err := p.recordSent(ctx, tx, rows[from:from+together], causes); err != nil {
+					return err
+				}
 			}
 		}
 		return nil
 	})
+}
+
+func (r *row) insert(ctx context.Context, tx *state.Tx) error {
+	list, err := json.Marshal(r.findings)
 	if err != nil {
-		r.p.o.Logger.Error("cannot record a notification", "receiver", r.receiver, "status", status, "err", err)
+		return err
 	}
+	res, err := tx.ExecContext(ctx, `INSERT INTO notifications (at_ms, receiver, integration, incident, findings, status, detail) VALUES (?,?,?,?,?,?,?)`,
+		state.Millis(r.at), r.sender().receiver, r.sender().in.Name(), r.incident, string(list), r.status, r.detail)
+	if err != nil {
+		return err
+	}
+	if r.id, err = res.LastInsertId(); err != nil || r.status != "sent" {
+		return err
+	}
+	for _, f := range r.findings {
+		if _, err := tx.ExecContext(ctx, `INSERT OR IGNORE INTO notified (finding, notification) VALUES (?,?)`, f, r.id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// recordSent writes one fact about messages of one kind and incident.
+func (p *Pipeline) recordSent(ctx context.Context, tx *state.Tx, rows []*row, causes map[int64]journal.ID) error {
+	r := rows[0]
+	names, findings := r.names, r.findings
+	for _, more := range rows[1:] {
+		names, findings = append(names, more.names...), append(findings, more.findings...)
+	}
+	text := fmt.Sprintf("%s by %s to %s: ", r.status, r.sender().in.Name(), r.sender().receiver)
+	if len(rows) > 1 {
+		text += fmt.Sprintf("%d messages: ", len(rows))
+	}
+	fact := journal.Fact{
+		At: r.at, Kind: journal.Kind("notification." + r.status), Actor: journal.System("respond"),
+		Subject: journal.MakeRef("notification", strconv.FormatInt(r.id, 10)), Text: text + nameThem(names),
+	}
+	if r.detail != "" {
+		fact.Text += ": " + r.detail
+	}
+	var err error
+	if fact.Cause, err = p.cause(ctx, tx, r, causes); err != nil {
+		return err
+	}
+	if r.incident != 0 {
+		fact.Refs = append(fact.Refs, journal.MakeRef("incident", strconv.FormatInt(r.incident, 10)))
+	}
+	for _, f := range findings[:min(len(findings), maxRefs)] {
+		fact.Refs = append(fact.Refs, journal.MakeRef("finding", strconv.FormatInt(f, 10)))
+	}
+	_, err = tx.Record(fact)
+	return err
+}
+
+// recorded is called once deliveries are stored, or cannot be: the group goes on. A record
+// that is missing is logged: the message has been sent, and sending it again would not
+// mend it.
+func (p *Pipeline) recorded(x delivery, err error) {
+	if err != nil {
+		p.o.Logger.Error("cannot record a notification", "receiver", x.sender().receiver, "status", x.status, "err", err)
+	}
+	if x.j == nil {
+		return
+	}
+	_, _, err = x.j.s.note.Exec(x.j.ctx, p.o.Logger, x.j.alerts...)
+	if err != nil {
+		p.o.Logger.Error("cannot note what was told", "receiver", x.j.s.receiver, "err", err)
+	}
+	x.j.f.receiverDone(err == nil)
 }
 
 // maxRefs is how many findings a fact names; a storm's message tells of thousands, and
@@ -176,15 +245,18 @@ func nameThem(names []string) string {
 
 // cause of a delivery is its incident, or where there is none its finding. One that is
 // not stored is no reason to lose the record.
-func cause(ctx context.Context, tx *state.Tx, incident, finding int64) (id journal.ID, err error) {
-	if incident != 0 {
-		err = tx.QueryRowContext(ctx, `SELECT fact FROM incidents WHERE number = ?`, incident).Scan(&id)
-	} else {
-		err = tx.QueryRowContext(ctx, `SELECT fact FROM findings WHERE id = ?`, finding).Scan(&id)
+func (p *Pipeline) cause(ctx context.Context, tx *state.Tx, r *row, incidents map[int64]journal.ID) (id journal.ID, err error) {
+	if r.incident == 0 {
+		return p.alerts.factOf(r.first.Fingerprint()), nil
 	}
+	if id, known := incidents[r.incident]; known {
+		return id, nil
+	}
+	err = tx.QueryRowContext(ctx, `SELECT fact FROM incidents WHERE number = ?`, r.incident).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {
-		return 0, nil
+		err = nil
 	}
+	incidents[r.incident] = id
 	return id, err
 }
 

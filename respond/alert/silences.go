@@ -93,6 +93,7 @@ func (p *Pipeline) AddSilence(ctx context.Context, now time.Time, actor journal.
 		set.Matchers = append(set.Matchers, &pb.Matcher{Name: m.Name, Pattern: m.Value, Type: kinds[m.Type]})
 	}
 	s.MatcherSets = []*pb.MatcherSet{set}
+	defer p.quiet.changed()
 	if err := p.silences.Set(ctx, s); err != nil {
 		return Silence{}, &respond.InvalidError{Field: "silence", Want: err.Error()}
 	}
@@ -111,6 +112,7 @@ func (p *Pipeline) ExpireSilence(ctx context.Context, now time.Time, actor journ
 	if p.ended(ctx, id) {
 		return nil
 	}
+	defer p.quiet.changed()
 	if err := p.silences.Expire(ctx, id); err != nil {
 		if errors.Is(err, silence.ErrNotFound) {
 			return respond.ErrNotFound
@@ -159,6 +161,7 @@ func (p *Pipeline) durable(next http.Handler) http.Handler {
 		}
 		answer := &held{header: http.Header{}, status: http.StatusOK}
 		next.ServeHTTP(answer, r)
+		p.quiet.changed()
 		if answer.status < 300 && !again {
 			err := p.snapshot("silences", p.silences.Snapshot)
 			if err == nil {
