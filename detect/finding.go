@@ -2,8 +2,9 @@ package detect
 
 import (
 	"context"
+	"encoding/binary"
+	"encoding/hex"
 	"fmt"
-	"hash/fnv"
 	"slices"
 	"time"
 
@@ -38,19 +39,31 @@ func SeverityOf(label string) Severity {
 // all labels, as 16 hexadecimal digits.
 type Fingerprint string
 
-// MakeFingerprint hashes a detector's name and the identity labels.
+// MakeFingerprint hashes a detector's name and the identity labels: FNV-1a, 64 bits.
 func MakeFingerprint(detector string, labels map[string]string) Fingerprint {
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(detector))
-	keys := make([]string, 0, len(labels))
+	const prime = 1099511628211
+	h := uint64(14695981039346656037)
+	add := func(s string) {
+		for i := range len(s) {
+			h = (h ^ uint64(s[i])) * prime
+		}
+	}
+	var buf [32]string
+	keys := buf[:0]
 	for k := range labels {
 		keys = append(keys, k)
 	}
 	slices.Sort(keys)
+	add(detector)
 	for _, k := range keys {
-		_, _ = h.Write([]byte("\xff" + k + "\xff" + labels[k]))
+		h = (h ^ 0xff) * prime
+		add(k)
+		h = (h ^ 0xff) * prime
+		add(labels[k])
 	}
-	return Fingerprint(fmt.Sprintf("%016x", h.Sum64()))
+	var sum [8]byte
+	binary.BigEndian.PutUint64(sum[:], h)
+	return Fingerprint(hex.EncodeToString(sum[:]))
 }
 
 // The detectors of this program.

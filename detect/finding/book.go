@@ -168,10 +168,9 @@ func (b *Book) taken(ctx context.Context) error {
 		return nil
 	}
 	err := b.db.Update(ctx, func(tx *state.Tx) error {
-		for id := range b.pending {
-			if _, err := tx.ExecContext(ctx, `UPDATE findings SET handed = 1 WHERE id = ?`, id); err != nil {
-				return fmt.Errorf("cannot note that finding %d was handed on: %w", id, err)
-			}
+		// They are those that are pending: only this book writes findings, one call at a time.
+		if _, err := tx.ExecContext(ctx, `UPDATE findings SET handed = 1 WHERE handed = 0`); err != nil {
+			return fmt.Errorf("cannot note that %d findings were handed on: %w", len(b.pending), err)
 		}
 		return nil
 	})
@@ -191,9 +190,18 @@ func (b *Book) Redeliver(ctx context.Context) error {
 
 func (b *Book) write(ctx context.Context, now time.Time, opened, resolved, refreshed []detect.Finding) error {
 	return b.db.Update(ctx, func(tx *state.Tx) error {
-		for i := range opened {
-			if err := insert(ctx, tx, now, &opened[i]); err != nil {
-				return err
+		if len(opened) > 0 {
+			// The number is needed before the row is there: its fact names it, and the row
+			// names the fact.
+			var last int64
+			if err := tx.QueryRowContext(ctx, `SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'findings'`).Scan(&last); err != nil {
+				return fmt.Errorf("cannot number findings: %w", err)
+			}
+			for i := range opened {
+				opened[i].ID = last + int64(i) + 1
+				if err := insert(ctx, tx, now, &opened[i]); err != nil {
+					return err
+				}
 			}
 		}
 		for _, f := range refreshed {
@@ -236,19 +244,9 @@ func insert(ctx context.Context, tx *state.Tx, now time.Time, f *detect.Finding)
 	if err != nil {
 		return fmt.Errorf("cannot store finding %q: %w", f.Name, err)
 	}
-	res, err := tx.ExecContext(ctx, `INSERT INTO findings (fingerprint, detector, name, service, team, objective, severity, summary, description, runbook, expr, value, labels, annotations, since_ms, opened_ms, seen_ms, handed)
-		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,0)`,
-		f.Fingerprint, f.Detector, f.Name, f.Service, f.Team, f.Objective, f.Severity, f.Summary, f.Description, f.Runbook, f.Expr, f.Value,
-		string(labels), string(annotations), state.Millis(f.Since), state.Millis(f.OpenedAt), state.Millis(f.SeenAt))
+	data, err := json.Marshal(openedData{Expr: f.Expr, Labels: labels, Since: f.Since, Value: f.Value})
 	if err != nil {
-		return fmt.Errorf("cannot store finding %q: %w", f.Name, err)
-	}
-	if f.ID, err = res.LastInsertId(); err != nil {
-		return fmt.Errorf("cannot store finding %q: %w", f.Name, err)
-	}
-	data, err := json.Marshal(map[string]any{"labels": f.Labels, "expr": f.Expr, "value": f.Value, "since": f.Since})
-	if err != nil {
-		data = nil // NaN has no JSON: the row has it all the same
+		data = nil // an infinite value has no JSON: the row has it all the same
 	}
 	f.Fact, err = tx.Record(journal.Fact{
 		At: now, Kind: "finding.opened", Actor: journal.System("detect"), Subject: f.Ref(), Refs: refs(f),
@@ -257,8 +255,22 @@ func insert(ctx context.Context, tx *state.Tx, now time.Time, f *detect.Finding)
 	if err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, `UPDATE findings SET fact = ? WHERE id = ?`, f.Fact, f.ID)
-	return err
+	_, err = tx.ExecContext(ctx, `INSERT INTO findings (id, fingerprint, detector, name, service, team, objective, severity, summary, description, runbook, expr, value, labels, annotations, since_ms, opened_ms, seen_ms, fact, handed)
+		VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,0)`,
+		f.ID, f.Fingerprint, f.Detector, f.Name, f.Service, f.Team, f.Objective, f.Severity, f.Summary, f.Description, f.Runbook, f.Expr, f.Value,
+		string(labels), string(annotations), state.Millis(f.Since), state.Millis(f.OpenedAt), state.Millis(f.SeenAt), f.Fact)
+	if err != nil {
+		return fmt.Errorf("cannot store finding %q: %w", f.Name, err)
+	}
+	return nil
+}
+
+// openedData is what the fact of a new finding keeps beside its text.
+type openedData struct {
+	Expr   string          `json:"expr"`
+	Labels json.RawMessage `json:"labels"`
+	Since  time.Time       `json:"since"`
+	Value  float64         `json:"value"`
 }
 
 // refs are the further nouns on whose timelines a finding's facts belong.

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/detect"
@@ -45,7 +46,23 @@ func bound(f detect.Finding) detect.Finding {
 	return f
 }
 
+// fits says whether nothing of it has to be cut.
+func fits(m map[string]string) bool {
+	if len(m) > maxLabels {
+		return false
+	}
+	for k, v := range m {
+		if len(k) > maxText || len(v) > maxText || !utf8.ValidString(k) || !utf8.ValidString(v) {
+			return false
+		}
+	}
+	return true
+}
+
 func boundMap(m map[string]string) map[string]string {
+	if m != nil && fits(m) {
+		return maps.Clone(m)
+	}
 	out := make(map[string]string, len(m))
 	for i, k := range slices.Sorted(maps.Keys(m)) {
 		if i == maxLabels {

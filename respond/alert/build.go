@@ -9,6 +9,7 @@ import (
 	amconfig "github.com/prometheus/alertmanager/config"
 	"github.com/prometheus/alertmanager/config/receiver"
 	"github.com/prometheus/alertmanager/dispatch"
+	"github.com/prometheus/alertmanager/notify"
 	"github.com/prometheus/alertmanager/template"
 	"github.com/prometheus/alertmanager/timeinterval"
 	commoncfg "github.com/prometheus/common/config"
@@ -50,6 +51,9 @@ func (p *Pipeline) build(cfg *amconfig.Config) (*built, error) {
 			continue
 		}
 		list, err := receiver.BuildReceiverIntegrations(r, tmpl, p.o.Logger, p.httpOptions()...)
+		if err == nil {
+			err = p.plainWebhooks(r, list)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("receiver %q: %w", r.Name, err)
 		}
@@ -66,6 +70,30 @@ func (p *Pipeline) build(cfg *amconfig.Config) (*built, error) {
 	}
 	b.intervener = timeinterval.NewIntervener(intervals)
 	return b, nil
+}
+
+// plainWebhooks replaces those integrations that are webhooks without a template of their
+// own. Alertmanager's notifier renders the URL with a copy of every template that there
+// is, for each message; here there is none to copy.
+func (p *Pipeline) plainWebhooks(r amconfig.Receiver, list []notify.Integration) error {
+	bare, err := template.New()
+	if err != nil {
+		return err
+	}
+	bare.ExternalURL = p.o.ExternalURL
+	plain, err := receiver.BuildReceiverIntegrations(amconfig.Receiver{Name: r.Name, WebhookConfigs: r.WebhookConfigs}, bare, p.o.Logger, p.httpOptions()...)
+	if err != nil {
+		return err
+	}
+	for i, x := range list {
+		if x.Name() != "webhook" {
+			continue
+		}
+		if c := r.WebhookConfigs[x.Index()]; c.Payload == nil && c.URL != "" && !strings.Contains(string(c.URL), "{{") {
+			list[i] = plain[x.Index()]
+		}
+	}
+	return nil
 }
 
 func (p *Pipeline) httpOptions() []commoncfg.HTTPClientOption {

@@ -2,6 +2,7 @@ package alert
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,89 +20,107 @@ type external struct {
 	p *Pipeline
 
 	mu   sync.Mutex // guards ends
-	ends map[model.Fingerprint]*amalert.Alert
+	ends map[detect.Fingerprint]ending
+}
+
+// ending is an alert of others, and when it ends unless its sender confirms it.
+type ending struct {
+	finding detect.Finding
+	at      time.Time
 }
 
 // Put implements provider.Alerts for the API.
 func (e *external) Put(ctx context.Context, alerts ...*amalert.Alert) error {
-	now := time.Now()
-	seen := make([]detect.Finding, 0, len(alerts))
+	all := make([]ending, 0, len(alerts))
 	for _, a := range alerts {
-		f := foreign(a)
-		if a.ResolvedAt(now) {
-			f.ResolvedAt = a.EndsAt
-		}
-		seen = append(seen, f)
+		all = append(all, ending{foreign(text(a.Labels), text(a.Annotations), a.StartsAt), a.EndsAt})
 	}
+	return e.take(ctx, time.Now(), all)
+}
+
+// take hands alerts of others on.
+func (e *external) take(ctx context.Context, now time.Time, all []ending) error {
+	seen := make([]detect.Finding, len(all))
+	firing := 0
+	for i := range all {
+		seen[i] = all[i].finding
+		if !all[i].at.After(now) {
+			seen[i].ResolvedAt = all[i].at
+			continue
+		}
+		firing++
+	}
+	e.p.received.Firing().Add(float64(firing))
+	e.p.received.Resolved().Add(float64(len(all) - firing))
 	if err := e.p.o.External(ctx, now, seen); err != nil {
 		return err
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	for _, a := range alerts {
-		if a.ResolvedAt(now) {
-			delete(e.ends, a.Fingerprint())
+	for _, x := range all {
+		if x.at.After(now) {
+			e.ends[x.finding.Fingerprint] = x
 		} else {
-			e.ends[a.Fingerprint()] = a
+			delete(e.ends, x.finding.Fingerprint)
 		}
 	}
 	return nil
 }
 
-func foreign(a *amalert.Alert) detect.Finding {
-	text := func(set model.LabelSet) map[string]string {
-		out := make(map[string]string, len(set))
-		for k, v := range set {
-			out[string(k)] = string(v)
-		}
-		return out
+func text(set model.LabelSet) map[string]string {
+	out := make(map[string]string, len(set))
+	for k, v := range set {
+		out[string(k)] = string(v)
 	}
-	l, ann := text(a.Labels), text(a.Annotations)
-	for _, ours := range []string{"finding", "incident", "incident_url", "outcome_url", "suspects"} {
-		delete(ann, ours) // a sender does not say what this program has made of it
+	return out
+}
+
+// ours are the annotations by which this program says what it has made of an alert: a
+// sender does not say that.
+var ours = []string{"finding", "incident", "incident_url", "outcome_url", "suspects"}
+
+func foreign(labels, annotations map[string]string, since time.Time) detect.Finding {
+	for _, name := range ours {
+		delete(annotations, name)
 	}
-	runbook := ann["runbook"]
+	runbook := annotations["runbook"]
 	if runbook == "" {
-		runbook = ann["runbook_url"]
+		runbook = annotations["runbook_url"]
 	}
-	summary := ann["summary"]
+	summary := annotations["summary"]
 	if summary == "" {
-		summary = ann["message"]
+		summary = annotations["message"]
 	}
 	return detect.Finding{
-		Detector: detect.DetectorAlert, Name: a.Name(), Service: declare.ServiceID(l["service"]), Team: declare.TeamID(l["team"]),
-		Severity: detect.SeverityOf(l["severity"]), Summary: summary, Description: ann["description"], Runbook: runbook,
-		Labels: l, Annotations: ann, Since: a.StartsAt, Fingerprint: detect.MakeFingerprint(detect.DetectorAlert, l),
+		Detector: detect.DetectorAlert, Name: labels[model.AlertNameLabel], Service: declare.ServiceID(labels["service"]), Team: declare.TeamID(labels["team"]),
+		Severity: detect.SeverityOf(labels["severity"]), Summary: summary, Description: annotations["description"], Runbook: runbook,
+		Labels: labels, Annotations: annotations, Since: since, Fingerprint: detect.MakeFingerprint(detect.DetectorAlert, labels),
 	}
 }
 
 // expire ends alerts that their sender has stopped to confirm.
 func (e *external) expire(ctx context.Context, now time.Time) {
 	var gone []detect.Finding
-	var keys []model.Fingerprint
 	e.mu.Lock()
-	for fp, a := range e.ends {
-		if a.ResolvedAt(now) {
-			f := foreign(a)
-			f.ResolvedAt = a.EndsAt
-			gone = append(gone, f)
-			keys = append(keys, fp)
+	for _, x := range e.ends {
+		if !x.at.After(now) {
+			x.finding.ResolvedAt = x.at
+			gone = append(gone, x.finding)
 		}
 	}
 	e.mu.Unlock()
-	if len(gone) == 0 {
-		return
-	}
-	if err := e.p.o.External(ctx, now, gone); err != nil {
-		e.p.o.Logger.Error("cannot end foreign alerts", "err", err)
-		return // they are still in ends: the next tick tries again
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	for _, fp := range keys {
-		if a := e.ends[fp]; a != nil && a.ResolvedAt(now) {
-			delete(e.ends, fp)
+	for some := range slices.Chunk(gone, maxAlerts) {
+		if err := e.p.o.External(ctx, now, some); err != nil {
+			e.p.o.Logger.Error("cannot end foreign alerts", "err", err)
+			return // they are still in ends: the next tick tries again
 		}
+		e.mu.Lock()
+		for i := range some {
+			if x, there := e.ends[some[i].Fingerprint]; there && !x.at.After(now) {
+				delete(e.ends, some[i].Fingerprint)
+			}
+		}
+		e.mu.Unlock()
 	}
 }
 
@@ -110,10 +129,7 @@ func (e *external) expire(ctx context.Context, now time.Time) {
 func (p *Pipeline) Expect(findings []detect.Finding, until time.Time) {
 	p.external.mu.Lock()
 	defer p.external.mu.Unlock()
-	for i := range findings {
-		a := p.toAlert(&findings[i], time.Now())
-		delete(a.Annotations, "finding")
-		a.EndsAt = until
-		p.external.ends[a.Fingerprint()] = a
+	for _, f := range findings {
+		p.external.ends[f.Fingerprint] = ending{f, until}
 	}
 }

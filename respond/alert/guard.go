@@ -23,7 +23,7 @@ const (
 
 // guarded refuses alerts that are too large or none. As for what Alertmanager itself finds
 // wrong: the others of the same request are taken, and the answer is 400.
-func guarded(next http.Handler) http.Handler {
+func (p *Pipeline) guarded(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodPost || r.URL.Path != apiPrefix+"/alerts" {
 			next.ServeHTTP(w, r)
@@ -31,6 +31,9 @@ func guarded(next http.Handler) http.Handler {
 		}
 		body, ok := read(w, r, maxAlertBytes)
 		if !ok {
+			return
+		}
+		if p.straight(w, r, body) {
 			return
 		}
 		var all []json.RawMessage

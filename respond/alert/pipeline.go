@@ -10,11 +10,13 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	amalert "github.com/prometheus/alertmanager/alert"
+	"github.com/prometheus/alertmanager/api/metrics"
 	apiv2 "github.com/prometheus/alertmanager/api/v2"
 	amconfig "github.com/prometheus/alertmanager/config"
 	"github.com/prometheus/alertmanager/dispatch"
@@ -56,6 +58,7 @@ type Options struct {
 type Pipeline struct {
 	o           Options
 	dir         string
+	findings    string // where the page of a finding is, without its number
 	alerts      *store
 	silences    *silence.Silences
 	silencer    *silence.Silencer // for the API, which says which silence it is
@@ -65,6 +68,8 @@ type Pipeline struct {
 	handler     http.Handler
 	counters    *counters
 	sent        *prometheus.CounterVec
+	received    *metrics.Alerts
+	timeout     atomic.Int64 // resolve_timeout of the routing in force, in nanoseconds
 	external    *external
 	failures    failures
 	inhibitions inhibitions
@@ -79,7 +84,7 @@ type Pipeline struct {
 
 // New opens the silences and the notification log. Apply must follow.
 func New(o Options) (*Pipeline, error) {
-	p := &Pipeline{o: o, dir: filepath.Join(o.DataDir, "alerts")}
+	p := &Pipeline{o: o, dir: filepath.Join(o.DataDir, "alerts"), findings: o.ExternalURL.JoinPath("findings").String() + "/"}
 	if err := os.MkdirAll(p.dir, 0o700); err != nil {
 		return nil, fmt.Errorf("cannot create %q: %w", p.dir, err)
 	}
@@ -103,12 +108,13 @@ func New(o Options) (*Pipeline, error) {
 		Name: "evenkeel_notifications_total", Help: "Notifications, by integration and status (sent, failed, held).",
 	}, []string{"integration", "status"})
 	p.records = &ledger[delivery]{store: p.record, done: p.recorded, after: p.keepTold}
-	p.external = &external{store: p.alerts, p: p, ends: map[model.Fingerprint]*amalert.Alert{}}
-	p.api, err = apiv2.NewAPI(p.external, p.alertGroups, p.mutedGroup, p.silences, nil, o.Logger, o.Registerer)
+	p.received = metrics.NewAlerts(o.Registerer)
+	p.external = &external{store: p.alerts, p: p, ends: map[detect.Fingerprint]ending{}}
+	p.api, err = apiv2.NewAPI(p.external, p.alertGroups, p.mutedGroup, p.silences, nil, o.Logger, prometheus.NewRegistry())
 	if err != nil {
 		return nil, fmt.Errorf("cannot prepare the Alertmanager API: %w", err)
 	}
-	p.handler = guarded(p.durable(p.api.Handler))
+	p.handler = p.guarded(p.durable(p.api.Handler))
 	return p, nil
 }
 
@@ -170,16 +176,17 @@ func (p *Pipeline) Send(_ context.Context, now time.Time, findings []detect.Find
 }
 
 func (p *Pipeline) toAlert(f *detect.Finding, now time.Time) *amalert.Alert {
-	a := &amalert.Alert{UpdatedAt: now, Alert: model.Alert{Labels: labelsOf(f), Annotations: model.LabelSet{}, StartsAt: f.OpenedAt}}
+	a := &amalert.Alert{UpdatedAt: now, Alert: model.Alert{Labels: labelsOf(f), Annotations: make(model.LabelSet, len(f.Annotations)+2), StartsAt: f.OpenedAt}}
 	for k, v := range f.Annotations {
 		a.Annotations[model.LabelName(k)] = model.LabelValue(v)
 	}
 	// Which incident a delivery is recorded on is ours to say, not that of an annotation.
 	if delete(a.Annotations, "incident"); f.Incident != 0 {
-		a.Annotations["incident"] = model.LabelValue(fmt.Sprint(f.Incident))
+		a.Annotations["incident"] = model.LabelValue(strconv.FormatInt(f.Incident, 10))
 	}
-	a.Annotations["finding"] = model.LabelValue(fmt.Sprint(f.ID))
-	a.GeneratorURL = p.o.ExternalURL.JoinPath("findings", fmt.Sprint(f.ID)).String()
+	id := strconv.FormatInt(f.ID, 10)
+	a.Annotations["finding"] = model.LabelValue(id)
+	a.GeneratorURL = p.findings + id
 	if f.Open() {
 		a.EndsAt, a.Timeout = now.Add(lifetime), true
 	} else {
@@ -216,6 +223,9 @@ func (p *Pipeline) Apply(cfg *amconfig.Config) error {
 	p.dispatcher.Load().stop(reloadPatience)
 	p.inhibitions.use(cfg.InhibitRules)
 	p.api.Update(cfg, p.mark)
+	if cfg.Global != nil {
+		p.timeout.Store(int64(cfg.Global.ResolveTimeout))
+	}
 	d := &dispatcher{
 		p: p, store: p.alerts, root: compile(built.route, built.receivers), tmpl: built.tmpl, logger: p.o.Logger.With("component", "dispatcher"),
 		muters: muters{
