@@ -220,6 +220,12 @@ func (p *Pipeline) Apply(cfg *amconfig.Config) error {
 	if err != nil {
 		return fmt.Errorf("cannot apply routing.yml: %w", err)
 	}
+	p.enforce(cfg, built)
+	return nil
+}
+
+// enforce has a routing that was built replace the one in force.
+func (p *Pipeline) enforce(cfg *amconfig.Config, built *built) {
 	p.dispatcher.Load().stop(reloadPatience)
 	p.inhibitions.use(cfg.InhibitRules)
 	p.api.Update(cfg, p.mark)
@@ -243,7 +249,6 @@ func (p *Pipeline) Apply(cfg *amconfig.Config) error {
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	p.dispatcher.Store(d)
 	d.start()
-	return nil
 }
 
 // mark says for the API what keeps an alert from being told.
