@@ -22,6 +22,7 @@ type pager struct {
 }
 
 type pagerMessage struct {
+	at     time.Time
 	Status string `json:"status"`
 	Alerts []struct {
 		Labels      map[string]string `json:"labels"`
@@ -33,7 +34,7 @@ func newPager(t *testing.T) *pager {
 	t.Helper()
 	p := &pager{messages: make(chan pagerMessage, 1000)}
 	p.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var m pagerMessage
+		m := pagerMessage{at: time.Now()}
 		if err := json.NewDecoder(r.Body).Decode(&m); err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return

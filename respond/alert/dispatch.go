@@ -206,6 +206,7 @@ type flight struct {
 	mu     sync.Mutex
 	left   int // receivers that are not done
 	failed bool
+	again  time.Time // when the group is asked again at the latest; zero for its own time
 }
 
 // ended is an alert that the flush tells the end of.
@@ -358,6 +359,15 @@ func (f *flight) receiverDone(ok bool) {
 	}
 }
 
+// askAgain has the group flushed again at a time, where it would be later.
+func (f *flight) askAgain(at time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !at.IsZero() && (f.again.IsZero() || at.Before(f.again)) {
+		f.again = at
+	}
+}
+
 // finish frees the group for its next flush. What was told of its end leaves it, unless it
 // fires again.
 func (f *flight) finish(ok bool) {
@@ -382,6 +392,10 @@ func (f *flight) finish(ok bool) {
 		g.again = false
 		g.at = time.Now()
 		d.schedule(g)
+	case !f.again.IsZero() && g.slot >= 0 && f.again.Before(g.at):
+		g.at = f.again
+		heap.Fix(&d.due, g.slot)
+		d.nudge()
 	}
 }
 

@@ -77,7 +77,7 @@ func text(set model.LabelSet) map[string]string {
 
 // ours are the annotations by which this program says what it has made of an alert: a
 // sender does not say that.
-var ours = []string{"finding", "incident", "incident_url", "outcome_url", "suspects"}
+var ours = []string{"finding", "incident", "incident_url", "outcome_url", "suspects", noticeAnnotation, alsoAnnotation}
 
 func foreign(labels, annotations map[string]string, since time.Time) detect.Finding {
 	for _, name := range ours {

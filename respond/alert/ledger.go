@@ -5,20 +5,17 @@ import (
 	"time"
 )
 
-const (
-	// gather is how long what is to be recorded gathers after the last time: one
-	// transaction for many costs little more than one for one.
-	gather = 20 * time.Millisecond
-	// atOnce is how much is recorded in one transaction.
-	atOnce = 1000
-)
+// atOnce is how much is stored together at most.
+const atOnce = 1000
 
 // ledger stores in one transaction what many have to record: while one is on its way to
 // the disk, the next ones gather. The first after a while is stored at once.
 type ledger[T any] struct {
 	store func([]T) error // all of them or none
 	done  func(T, error)  // is called for each, once it is stored or cannot be
-	after func()          // and this when it was called for all of them
+	// gather is how long what is to be stored gathers after the last time: storing many
+	// together costs little more than storing one.
+	gather time.Duration
 
 	mu      sync.Mutex
 	waiting []T
@@ -41,7 +38,7 @@ func (l *ledger[T]) add(x T) {
 func (l *ledger[T]) drain() {
 	for {
 		l.mu.Lock()
-		pause := gather - time.Since(l.last)
+		pause := l.gather - time.Since(l.last)
 		if len(l.waiting) == 0 {
 			l.writing = false
 			l.mu.Unlock()
@@ -73,9 +70,6 @@ func (l *ledger[T]) flush(all []T) {
 			continue
 		}
 		l.done(all[i], err)
-	}
-	if l.after != nil {
-		l.after()
 	}
 }
 

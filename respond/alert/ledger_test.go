@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/evenkeel/evenkeel/state"
 )
@@ -21,6 +22,7 @@ func TestRecordsTogether(t *testing.T) {
 	var mu sync.Mutex
 	answers, transactions := map[int]error{}, 0
 	rec := &ledger[int]{
+		gather: 5 * time.Millisecond,
 		store: func(all []int) error {
 			return db.Update(context.Background(), func(tx *state.Tx) error {
 				transactions++

@@ -74,7 +74,8 @@ type Pipeline struct {
 	failures    failures
 	inhibitions inhibitions
 	storms      storms
-	records     *ledger[delivery]
+	notes       *ledger[delivery] // in the notification log
+	records     *ledger[delivery] // in the database
 
 	saving     sync.Mutex // one snapshot at a time
 	ending     sync.Mutex // one silence ends at a time
@@ -107,7 +108,17 @@ func New(o Options) (*Pipeline, error) {
 	p.sent = promauto.With(o.Registerer).NewCounterVec(prometheus.CounterOpts{
 		Name: "evenkeel_notifications_total", Help: "Notifications, by integration and status (sent, failed, held).",
 	}, []string{"integration", "status"})
-	p.records = &ledger[delivery]{store: p.record, done: p.recorded, after: p.keepTold}
+	p.storms.load(p.log.past, time.Now())
+	p.notes = &ledger[delivery]{store: p.note, done: p.noted, gather: 2 * time.Millisecond}
+	p.records = &ledger[delivery]{store: p.record, done: p.recorded, gather: 20 * time.Millisecond}
+	missed, err := p.missed(context.Background(), p.log.past)
+	if err != nil {
+		return nil, err
+	}
+	for _, x := range missed {
+		p.records.add(x)
+	}
+	p.log.past = nil
 	p.received = metrics.NewAlerts(o.Registerer)
 	p.external = &external{store: p.alerts, p: p, ends: map[detect.Fingerprint]ending{}}
 	p.api, err = apiv2.NewAPI(p.external, p.alertGroups, p.mutedGroup, p.silences, nil, o.Logger, prometheus.NewRegistry())
@@ -265,12 +276,6 @@ func (p *Pipeline) mark(ctx context.Context, set model.LabelSet) {
 	m.SetInhibited(set.Fingerprint(), by)
 }
 
-func (p *Pipeline) keepTold() {
-	if err := p.log.keep(); err != nil {
-		p.o.Logger.Error("cannot keep what was told", "err", err)
-	}
-}
-
 // Run keeps snapshots and lets foreign alerts that nobody confirms end, until ctx
 // ends; then it stops sending.
 func (p *Pipeline) Run(ctx context.Context) error {
@@ -284,6 +289,7 @@ func (p *Pipeline) Run(ctx context.Context) error {
 			p.apply.Lock()
 			p.dispatcher.Load().stop(endPatience)
 			p.apply.Unlock()
+			p.notes.wait()
 			p.records.wait()
 			return errors.Join(p.log.compact(true), p.snapshot("silences", p.silences.Snapshot))
 		case <-expire.C:

@@ -49,18 +49,11 @@ func (f *failures) clear(key string) {
 
 // delivery is what became of a message.
 type delivery struct {
-	j              *job    // nil where the group does not wait for it
-	s              *sender // where j is nil
-	at             time.Time
-	status, detail string // "" for nothing to record but that the group was seen to
-	told           []*amalert.Alert
-}
-
-func (x *delivery) sender() *sender {
-	if x.j != nil {
-		return x.j.s
-	}
-	return x.s
+	j                     *job // nil where no group waits for it
+	receiver, integration string
+	at                    time.Time
+	status, detail        string // "" for nothing to record but that the group was seen to
+	told                  []*amalert.Alert
 }
 
 // row is what of a delivery belongs to one incident.
@@ -105,9 +98,8 @@ const eachMessage = 20
 func (p *Pipeline) record(all []delivery) error {
 	ctx := context.Background()
 	type kind struct {
-		s              *sender
-		status, detail string
-		incident       int64
+		receiver, integration, status, detail string
+		incident                              int64
 	}
 	var order []kind
 	byKind := map[kind][]*row{}
@@ -116,7 +108,7 @@ func (p *Pipeline) record(all []delivery) error {
 			continue
 		}
 		for _, r := range all[i].rows() {
-			k := kind{r.sender(), r.status, r.detail, r.incident}
+			k := kind{r.receiver, r.integration, r.status, r.detail, r.incident}
 			if byKind[k] == nil {
 				order = append(order, k)
 			}
@@ -155,7 +147,7 @@ func (r *row) insert(ctx context.Context, tx *state.Tx) error {
 		return err
 	}
 	res, err := tx.ExecContext(ctx, `INSERT INTO notifications (at_ms, receiver, integration, incident, findings, status, detail) VALUES (?,?,?,?,?,?,?)`,
-		state.Millis(r.at), r.sender().receiver, r.sender().in.Name(), r.incident, string(list), r.status, r.detail)
+		state.Millis(r.at), r.receiver, r.integration, r.incident, string(list), r.status, r.detail)
 	if err != nil {
 		return err
 	}
@@ -177,7 +169,7 @@ func (p *Pipeline) recordSent(ctx context.Context, tx *state.Tx, rows []*row, ca
 	for _, more := range rows[1:] {
 		names, findings = append(names, more.names...), append(findings, more.findings...)
 	}
-	text := fmt.Sprintf("%s by %s to %s: ", r.status, r.sender().in.Name(), r.sender().receiver)
+	text := fmt.Sprintf("%s by %s to %s: ", r.status, r.integration, r.receiver)
 	if len(rows) > 1 {
 		text += fmt.Sprintf("%d messages: ", len(rows))
 	}
@@ -202,21 +194,12 @@ func (p *Pipeline) recordSent(ctx context.Context, tx *state.Tx, rows []*row, ca
 	return err
 }
 
-// recorded is called once deliveries are stored, or cannot be: the group goes on. A record
-// that is missing is logged: the message has been sent, and sending it again would not
-// mend it.
+// recorded is called once a delivery is recorded, or cannot be. A record that is missing is
+// logged: the message has been sent, and sending it again would not mend it.
 func (p *Pipeline) recorded(x delivery, err error) {
 	if err != nil {
-		p.o.Logger.Error("cannot record a notification", "receiver", x.sender().receiver, "status", x.status, "err", err)
+		p.o.Logger.Error("cannot record a notification", "receiver", x.receiver, "status", x.status, "err", err)
 	}
-	if x.j == nil {
-		return
-	}
-	_, _, err = x.j.s.note.Exec(x.j.ctx, p.o.Logger, x.j.alerts...)
-	if err != nil {
-		p.o.Logger.Error("cannot note what was told", "receiver", x.j.s.receiver, "err", err)
-	}
-	x.j.f.receiverDone(err == nil)
 }
 
 // maxRefs is how many findings a fact names; a storm's message tells of thousands, and

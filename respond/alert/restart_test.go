@@ -1,6 +1,7 @@
 package alert
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +12,8 @@ import (
 	"time"
 
 	amconfig "github.com/prometheus/alertmanager/config"
+
+	"github.com/evenkeel/evenkeel/state"
 )
 
 const grouped = `
@@ -117,4 +120,58 @@ func TestReloadWhileAReceiverHangs(t *testing.T) {
 		t.Fatal("the hanging receiver holds up the new routing")
 	}
 	until(t, hook, "the page by the new routing", func() bool { return hook.count("checkout burns") == 1 })
+}
+
+// TestRecordedAfterAKill: what was sent, and a kill kept from being recorded, is on record
+// after the next start, once; and its incident does not page again.
+func TestRecordedAfterAKill(t *testing.T) {
+	hook, hookURL := web(t, always(200))
+	dir := t.TempDir()
+	first := open(t, dir)
+	first.route(t, fmt.Sprintf(quiet1, hookURL))
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- first.Run(ctx) }()
+	paged := burning(1, "checkout")
+	paged.Incident = 7
+	send(t, first, paged)
+	rows := func(r *rig, want int) func() bool {
+		return func() bool {
+			var n int
+			if err := r.o.DB.Read().QueryRowContext(t.Context(), `SELECT count(*) FROM notifications n JOIN notified d ON d.notification = n.id WHERE n.status = 'sent' AND n.receiver = 'hook' AND d.finding = 1`).Scan(&n); err != nil {
+				t.Fatal(err)
+			}
+			return n == want
+		}
+	}
+	until(t, hook, "the page on record", rows(first, 1))
+	stop()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	if err := first.o.DB.Update(t.Context(), func(tx *state.Tx) error {
+		for _, query := range []string{
+			`DELETE FROM notified`, `DELETE FROM notifications`,
+			`INSERT INTO findings (id, fingerprint, detector, name, severity, since_ms, opened_ms, seen_ms, incident) VALUES (1, 'x', 'rule', 'ErrorBudgetBurn', 'page', 1, 1, 1, 7)`,
+		} {
+			if _, err := tx.ExecContext(t.Context(), query); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		second := open(t, dir)
+		until(t, hook, "the page on record again", rows(second, 1))
+		second.records.wait()
+		k := episodeKey{"hook", "webhook[0]", 7}
+		if e := second.storms.episodes[k]; e == nil || e.told != 1 || len(e.groups) != 1 {
+			t.Errorf("what the incident has told is forgotten: %+v", e)
+		}
+	}
+	if hook.count("checkout burns") != 1 {
+		t.Errorf("told again:\n%s", hook)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -40,9 +41,11 @@ type job struct {
 	s      *sender
 	ctx    context.Context //nolint:containedctx // what Alertmanager's notifiers read
 	alerts []*amalert.Alert
-	tries  int
-	until  time.Time // of the last attempt; set with the first
-	err    error     // of the last one that failed
+
+	verdict verdict // about it; with the first attempt, as until
+	tries   int
+	until   time.Time // of the last attempt
+	err     error     // of the last one that failed
 }
 
 func newSender(p *Pipeline, in notify.Integration, receiver string) *sender {
@@ -82,6 +85,7 @@ func (s *sender) work() {
 // send makes one attempt.
 func (s *sender) send(j *job) {
 	if s.d.ctx.Err() != nil {
+		s.p.storms.fail(j.verdict, j.f.g.key)
 		j.f.receiverDone(false) // another routing is in force, or none
 		return
 	}
@@ -96,19 +100,19 @@ func (s *sender) send(j *job) {
 		}
 	}
 	if len(tell) == 0 { // only the end, and the receiver is not told of ends
-		s.p.records.add(delivery{j: j, at: now})
-		return
-	}
-	if s.p.storms.hold(j.ctx, now, s.receiver+"\xff"+s.in.String(), tell) {
-		s.p.sent.WithLabelValues(s.in.Name(), "held").Inc()
-		s.p.records.add(delivery{j: j, at: now})
+		s.p.storms.end(now, s.receiver, s.in.String(), j.f.g.key, j.alerts, false)
+		s.p.notes.add(s.delivery(j, now, "", nil))
 		return
 	}
 	if j.tries == 0 {
+		if !s.allowed(j, now, tell) {
+			return
+		}
 		j.until = now.Add(max(j.f.g.node.RouteOpts.GroupInterval, notify.MinTimeout))
 		s.p.counters.messages.WithLabelValues(s.in.Name()).Inc()
 	}
 	ctx, cancel := context.WithDeadline(j.ctx, j.until)
+	tell = j.verdict.marked(tell)
 	retry, err := s.in.Notify(ctx, tell...)
 	cancel()
 	s.p.counters.attempt(s.in.Name(), time.Since(now), err)
@@ -116,16 +120,23 @@ func (s *sender) send(j *job) {
 	if err == nil {
 		s.p.sent.WithLabelValues(s.in.Name(), "sent").Inc()
 		s.p.failures.clear(s.failure(j))
-		s.p.records.add(delivery{j: j, at: time.Now(), status: "sent", told: tell})
+		x := s.delivery(j, time.Now(), "sent", tell)
+		if j.verdict.notice == noticeUpdate {
+			x.detail = noticeUpdate
+		}
+		s.p.notes.add(x)
 		return
 	}
 	if s.d.ctx.Err() != nil {
+		s.p.storms.fail(j.verdict, j.f.g.key)
 		j.f.receiverDone(false)
 		return
 	}
 	s.p.sent.WithLabelValues(s.in.Name(), "failed").Inc()
 	if now = time.Now(); s.p.failures.first(s.failure(j), now) {
-		s.p.records.add(delivery{s: s, at: now, status: "failed", detail: clean(err.Error()), told: tell})
+		x := s.delivery(nil, now, "failed", tell)
+		x.detail = clean(err.Error())
+		s.p.records.add(x)
 	}
 	if pause := pauseAfter(j.tries); retry && now.Add(pause).Before(j.until) {
 		if j.err == nil || j.err.Error() != err.Error() {
@@ -141,8 +152,40 @@ func (s *sender) send(j *job) {
 		reason = e.Reason
 	}
 	s.p.counters.failed.WithLabelValues(s.in.Name(), reason.String()).Inc()
+	s.p.storms.fail(j.verdict, j.f.g.key)
 	s.d.logger.Error("cannot send a message", "receiver", s.receiver, "integration", s.in.String(), "attempts", j.tries, "err", err)
 	j.f.receiverDone(false)
+}
+
+func (s *sender) delivery(j *job, at time.Time, status string, told []*amalert.Alert) delivery {
+	return delivery{j: j, receiver: s.receiver, integration: s.in.Name(), at: at, status: status, told: told}
+}
+
+// allowed says whether a message goes out. Of what does not it sees to the group.
+func (s *sender) allowed(j *job, now time.Time, tell []*amalert.Alert) bool {
+	group := j.f.g.key
+	if !slices.ContainsFunc(tell, func(a *amalert.Alert) bool { return !a.ResolvedAt(now) }) {
+		if !s.p.storms.end(now, s.receiver, s.in.String(), group, tell, true) {
+			s.p.notes.add(s.delivery(j, now, "", nil))
+			return false
+		}
+		return true
+	}
+	reason, _ := notify.NotificationReason(j.ctx)
+	j.verdict = s.p.storms.ask(now, s.receiver, s.in.String(), s.in.Name(), group, tell, reason == notify.ReasonRepeatIntervalElapsed)
+	switch v := j.verdict; {
+	case v.drop:
+		s.p.notes.add(s.delivery(j, now, "", nil))
+		return false
+	case v.wait:
+		if v.first {
+			s.p.sent.WithLabelValues(s.in.Name(), "held").Inc()
+		}
+		j.f.askAgain(v.until)
+		j.f.receiverDone(false)
+		return false
+	}
+	return true
 }
 
 // failure is what failures of one delivery are counted by.

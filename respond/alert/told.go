@@ -19,8 +19,9 @@ import (
 // snapshot with what came since appended, in Alertmanager's own format for both, so that
 // the cost of noting does not grow with what was noted before.
 type told struct {
-	log *nflog.Log
-	p   *Pipeline
+	log  *nflog.Log
+	p    *Pipeline
+	past []past // of before the start
 
 	mu      sync.Mutex
 	pending []byte // noted, and not in the file yet
@@ -44,6 +45,7 @@ func openTold(p *Pipeline) (*told, error) {
 				return nil, fmt.Errorf("cannot cut %q: %w", path, err)
 			}
 		}
+		t.past = readPast(data)
 	} else if !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("cannot read %q: %w", path, err)
 	}
