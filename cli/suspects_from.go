@@ -27,6 +27,9 @@ type offlineSuspect struct {
 
 // suspectsFrom ranks a case that lies in a folder.
 func suspectsFrom(cmd *cobra.Command, f *format, dir string) error {
+	if about, err := os.Stat(dir); err != nil || !about.IsDir() {
+		return fmt.Errorf("--from: got %q, expected a folder with the files of a case", dir)
+	}
 	c, err := suspect.Read(os.DirFS(dir))
 	if err != nil {
 		return fmt.Errorf("%s: %w", dir, err)

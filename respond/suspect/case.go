@@ -1,6 +1,7 @@
 package suspect
 
 import (
+	"cmp"
 	"math"
 	"slices"
 	"sort"
@@ -57,7 +58,7 @@ func (c *Change) Name() string {
 	case c.Summary != "":
 		return c.Summary
 	}
-	return c.Kind + " at " + c.At.Format(time.RFC3339)
+	return cmp.Or(c.Kind, "change") + " at " + c.At.Format(time.RFC3339)
 }
 
 // Log is one record.

@@ -14,8 +14,10 @@
 //	window    the quiet window and the incident's; the onset found where it is not given
 //	shift     robust deviation of each signal: median and spread of the quiet window,
 //	          against how far that window itself strays, never finer than the metric's scale
-//	pattern   log patterns that are new or surged
-//	span      spans become signals: time spent in itself, failures that no callee had
+//	tails     what few samples of its own do not tell is learned from its peers
+//	pattern   log patterns that are new, surged, or are missing
+//	span      spans become signals: time spent in itself and on the way, failures that no callee had
+//	flow      what is asked of others for each request of its own
 //	graph, relate   what a resource's callees account for, and what the target lost by it
 //	change    how well a change fits: by time, kind, and what became of the like before
 //	rank      joins them to a score; the quiet window's own best score is the bar

@@ -3,6 +3,7 @@ package suspect
 import (
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -27,7 +28,14 @@ const ended = 5 * time.Minute
 
 // severity weighs what a record says of itself.
 func severity(s, body string) float64 {
-	switch l := strings.ToLower(s); {
+	l := strings.ToLower(strings.TrimSpace(s))
+	if n, err := strconv.Atoi(l); err == nil {
+		l = "" // up to 8 it may be syslog's number as well as OpenTelemetry's: the text has to tell
+		if n > 8 {
+			l = [...]string{"trace", "debug", "info", "warn", "error", "fatal"}[min((n-1)/4, 5)]
+		}
+	}
+	switch {
 	case strings.HasPrefix(l, "fatal"), strings.HasPrefix(l, "crit"), strings.HasPrefix(l, "emerg"), strings.HasPrefix(l, "alert"), strings.HasPrefix(l, "panic"), strings.HasPrefix(l, "err"):
 		return 1
 	case strings.HasPrefix(l, "warn"):

@@ -3,6 +3,7 @@ package suspect
 import (
 	"bufio"
 	"bytes"
+	"compress/gzip"
 	"encoding/csv"
 	"encoding/json"
 	"errors"
@@ -41,6 +42,11 @@ func Read(dir fs.FS) (Case, error) {
 	found := false
 	for _, f := range files {
 		in, err := dir.Open(f.name)
+		name := f.name
+		if errors.Is(err, fs.ErrNotExist) {
+			name += ".gz"
+			in, err = dir.Open(name)
+		}
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -48,8 +54,12 @@ func Read(dir fs.FS) (Case, error) {
 			return Case{}, fmt.Errorf("cannot read case: %w", err)
 		}
 		found = true
-		limited := &bounded{r: in, name: f.name, left: maxFile}
-		err = f.read(f.name, limited, &c)
+		plain, err := unpacked(in)
+		if err == nil {
+			err = f.read(name, &bounded{r: plain, name: name, left: maxFile}, &c)
+		} else {
+			err = fmt.Errorf("%s: %w, expected text, or text compressed by gzip", name, err)
+		}
 		if cerr := in.Close(); err == nil {
 			err = cerr
 		}
@@ -64,6 +74,23 @@ func Read(dir fs.FS) (Case, error) {
 		return Case{}, errors.New("cannot read case: it has no metric, change, log record or span to judge by")
 	}
 	return c, nil
+}
+
+// unpacked passes over a byte order mark, and unpacks what gzip has packed, by the first
+// bytes and not by the name.
+func unpacked(in io.Reader) (io.Reader, error) {
+	r := bufio.NewReader(in)
+	if head, _ := r.Peek(2); bytes.Equal(head, []byte{0x1f, 0x8b}) {
+		z, err := gzip.NewReader(r)
+		if err != nil {
+			return nil, err
+		}
+		r = bufio.NewReader(z)
+	}
+	if head, _ := r.Peek(3); string(head) == "\ufeff" {
+		_, _ = r.Discard(3)
+	}
+	return r, nil
 }
 
 // bounded fails, rather than ends, where a file is too long.
@@ -105,7 +132,7 @@ func table(name string, in io.Reader, columns []string, row func(line int, v []s
 	for i, c := range columns {
 		at[i] = -1
 		for j, h := range head {
-			if strings.EqualFold(strings.TrimSpace(strings.TrimPrefix(h, "\ufeff")), c) {
+			if strings.EqualFold(strings.TrimSpace(h), c) {
 				at[i] = j
 			}
 		}
@@ -163,7 +190,7 @@ func readMetrics(name string, in io.Reader, c *Case) error {
 		switch s := strings.ToLower(strings.TrimSpace(v[3])); s {
 		case "", "nan", "null", "none", "na":
 		default:
-			if x, err = strconv.ParseFloat(s, 64); err != nil {
+			if x, err = strconv.ParseFloat(s, 64); err != nil && !errors.Is(err, strconv.ErrRange) { // too large is as infinite: no data
 				return wrong(name, line, "value", v[3], "a number, or nothing where there is no data")
 			}
 		}
@@ -231,7 +258,14 @@ func lines[T any](name string, in io.Reader, row func(line int, v *T) error) err
 func inJSON(name string, line int, got string, err error) error {
 	var t *json.UnmarshalTypeError
 	if errors.As(err, &t) {
-		return wrong(name, line, strings.ToLower(t.Field), "a "+t.Value, "a "+t.Type.String())
+		if t.Field == "" {
+			return wrong(name, line, "JSON", got, "one object")
+		}
+		return wrong(name, line, strings.ToLower(t.Field), t.Value, "a "+t.Type.String())
+	}
+	var q *quantityError
+	if errors.As(err, &q) {
+		return wrong(name, line, "duration_ms", q.got, "milliseconds")
 	}
 	var te *timeError
 	if errors.As(err, &te) {
@@ -239,6 +273,40 @@ func inJSON(name string, line int, got string, err error) error {
 	}
 	return wrong(name, line, "JSON", got, "one object ("+err.Error()+")")
 }
+
+// text is a string, or what else stands there as it is written: numbers of severities
+// and spans, records whose body has a structure.
+type text string
+
+func (t *text) UnmarshalJSON(b []byte) error {
+	if len(b) > 0 && b[0] == '"' {
+		return json.Unmarshal(b, (*string)(t))
+	}
+	if string(b) != "null" {
+		*t = text(b)
+	}
+	return nil
+}
+
+// quantity is a number, or a text that is one.
+type quantity float64
+
+func (q *quantity) UnmarshalJSON(b []byte) error {
+	s := strings.TrimSpace(strings.Trim(string(b), `"`))
+	if s == "null" || s == "" {
+		return nil
+	}
+	x, err := strconv.ParseFloat(s, 64)
+	if err != nil {
+		return &quantityError{s}
+	}
+	*q = quantity(x)
+	return nil
+}
+
+type quantityError struct{ got string }
+
+func (e *quantityError) Error() string { return fmt.Sprintf("got %q, expected a number", e.got) }
 
 // instant is a time in RFC 3339 or Unix seconds, as text or number.
 type instant struct{ time.Time }
@@ -287,9 +355,10 @@ func parseTime(s string) (time.Time, error) {
 
 func readChanges(name string, in io.Reader, c *Case) error {
 	type change struct {
-		ID, Resource, Kind, Summary, Actor, From, To string
-		Resources                                    []string
-		Time, End                                    instant
+		ID, Kind, Summary, Actor, From, To text
+		Resource                           string
+		Resources                          []string
+		Time, End                          instant
 	}
 	return lines(name, in, func(line int, v *change) error {
 		if v.Time.IsZero() {
@@ -302,7 +371,7 @@ func readChanges(name string, in io.Reader, c *Case) error {
 			return wrong(name, line, "resource", "", "the name of what was changed")
 		}
 		c.Changes = append(c.Changes, Change{
-			ID: v.ID, Kind: v.Kind, Summary: v.Summary, Resources: v.Resources, Actor: v.Actor, From: v.From, To: v.To, At: v.Time.Time, End: v.End.Time,
+			ID: string(v.ID), Kind: string(v.Kind), Summary: string(v.Summary), Resources: v.Resources, Actor: string(v.Actor), From: string(v.From), To: string(v.To), At: v.Time.Time, End: v.End.Time,
 		})
 		return nil
 	})
@@ -310,8 +379,9 @@ func readChanges(name string, in io.Reader, c *Case) error {
 
 func readLogs(name string, in io.Reader, c *Case) error {
 	type record struct {
-		Time                     instant
-		Resource, Severity, Body string
+		Time           instant
+		Resource       string
+		Severity, Body text
 	}
 	return lines(name, in, func(line int, v *record) error {
 		if v.Time.IsZero() {
@@ -320,17 +390,18 @@ func readLogs(name string, in io.Reader, c *Case) error {
 		if v.Resource == "" {
 			return wrong(name, line, "resource", "", "the name of who wrote it")
 		}
-		c.Logs = append(c.Logs, Log{At: v.Time.Time, Resource: v.Resource, Severity: v.Severity, Body: v.Body})
+		c.Logs = append(c.Logs, Log{At: v.Time.Time, Resource: v.Resource, Severity: string(v.Severity), Body: string(v.Body)})
 		return nil
 	})
 }
 
 func readSpans(name string, in io.Reader, c *Case) error {
 	type span struct {
-		Time                                     instant
-		Duration                                 float64 `json:"duration_ms"`
-		Trace, Span, Parent, Resource, Operation string
-		Status                                   any
+		Time                           instant
+		Duration                       quantity `json:"duration_ms"`
+		Resource                       string
+		Trace, Span, Parent, Operation text
+		Status                         any
 	}
 	return lines(name, in, func(line int, v *span) error {
 		if v.Time.IsZero() {
@@ -339,12 +410,12 @@ func readSpans(name string, in io.Reader, c *Case) error {
 		if v.Resource == "" {
 			return wrong(name, line, "resource", "", "the name of what did it")
 		}
-		if v.Duration < 0 || v.Duration > 1e12 {
+		if !(v.Duration >= 0 && v.Duration <= 1e12) {
 			return wrong(name, line, "duration_ms", fmt.Sprint(v.Duration), "milliseconds")
 		}
 		c.Spans = append(c.Spans, Span{
-			At: v.Time.Time, Duration: time.Duration(v.Duration * 1e6), Trace: v.Trace, ID: v.Span, Parent: v.Parent,
-			Resource: v.Resource, Operation: v.Operation, Failed: failed(v.Status),
+			At: v.Time.Time, Duration: time.Duration(v.Duration * 1e6), Trace: string(v.Trace), ID: string(v.Span), Parent: string(v.Parent),
+			Resource: v.Resource, Operation: string(v.Operation), Failed: failed(v.Status),
 		})
 		return nil
 	})

@@ -1,6 +1,8 @@
 package suspect
 
 import (
+	"bytes"
+	"compress/gzip"
 	"math"
 	"strings"
 	"testing"
@@ -73,7 +75,12 @@ func TestReadSaysWhatIsWrong(t *testing.T) {
 	f("changes.jsonl", `{"time":{},"resource":"a"}`, ":1", "time")
 	f("changes.jsonl", `[1]`, ":1")
 	f("logs.jsonl", "{}\n", ":1")
-	f("logs.jsonl", `{"time":1772366400,"resource":"a","body":7}`, ":1", "body", "string")
+	f("logs.jsonl", `{"time":1772366400,"resource":7}`, ":1", "resource", "string")
+	f("logs.jsonl", `[{"time":1772366400,"resource":"a"}]`, ":1", "one object")
+	f("metrics.csv", "\x1f\x8bnot gzip", "gzip")
+	f("spans.jsonl", `{"time":1772366400,"resource":"a","duration_ms":"long"}`, ":1", "duration_ms", `"long"`)
+	f("spans.jsonl", `{"time":1772366400,"resource":"a","duration_ms":"NaN"}`, ":1", "duration_ms")
+	f("case.json", `[]`, "one object")
 	f("spans.jsonl", `{"time":1772366400,"resource":"a","duration_ms":-1}`, ":1", "duration_ms")
 	f("case.json", `{"onset":"soon"}`, `"soon"`, "RFC 3339")
 	f("case.json", `{"quiet_from":1772366400,"quiet_to":1772366300}`, "quiet_to")
@@ -115,6 +122,14 @@ func FuzzReadAndRank(f *testing.F) {
 	f.Add("time,resource,metric,value\n1772366400,a,cpu,1\n1772366460,a,cpu,9\n", "caller,callee\na,b\n", `{"time":1772366400,"resource":"a","kind":"deploy"}`,
 		`{"time":1772366400,"resource":"a","severity":"error","body":"x"}`, `{"time":1772366400,"duration_ms":3,"trace":"1","span":"1","parent":"1","resource":"a"}`, `{"onset":1772366430,"target":"a"}`)
 	f.Add("time,resource,metric,value\n1,a,cpu,1e308\n99999999999,a,cpu,-1e308\n", "caller,callee\na,a\n", "", "", "", `{"quiet_from":1,"quiet_to":2}`)
+	for _, s := range [][6]string{
+		{"time,resource,metric,value\n1772366400,a,cpu,1\n1772366460,a,cpu,NaN\n1772366520,b,latency,-1e308\n", "caller,callee\na,b\nb,a\na,a\n", `{"time":1772366340,"resource":"a","kind":"deploy"}`, `{"time":1772366400,"resource":"a","severity":"error","body":"b is gone"}`, `{"time":1772366400,"duration_ms":1,"trace":"t","span":"s","parent":"s","resource":"a","operation":"x"}`, `{"onset":1772366400,"target":"a"}`},
+		{"\ufefftime;resource\r\n", "", "[]", "null", "{}", "[]"},
+		{"\x1f\x8b", "caller,callee\n\"", "\x00", `{"time":1e400}`, `{"time":-1}`, `{"quiet_from":5,"quiet_to":4}`},
+		{"time,resource,metric,value\n9e18,a,m,1\n1,a,m,2\n", "callee,caller\n,\n", "", "", `{"time":1,"duration_ms":1e12,"resource":"a"}`, `{"onset":9e10}`},
+	} {
+		f.Add(s[0], s[1], s[2], s[3], s[4], s[5])
+	}
 	f.Fuzz(func(t *testing.T, metrics, edges, changes, logs, spans, about string) {
 		files := map[string]string{}
 		for name, text := range map[string]string{"metrics.csv": metrics, "edges.csv": edges, "changes.jsonl": changes, "logs.jsonl": logs, "spans.jsonl": spans, "case.json": about} {
@@ -139,4 +154,35 @@ func FuzzReadAndRank(f *testing.F) {
 			t.Errorf("verdict %s with %d suspects", r.Verdict, len(r.Suspects))
 		}
 	})
+}
+
+// TestReadTakes what exporters write: packed files, byte order marks, CRLF, milliseconds,
+// columns and fields that nobody asked for, numbers as text and text as numbers.
+func TestReadTakes(t *testing.T) {
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	_, _ = z.Write([]byte("\ufeffzone,time,resource,metric,value\r\neu,1772366400000.0,a,cpu,1\r\neu,1772366460000,a,cpu,1e999\r\n"))
+	_ = z.Close()
+	c, err := Read(in(map[string]string{
+		"metrics.csv.gz": packed.String(),
+		"changes.jsonl":  "\ufeff" + `{"time":"1772366340.5","resource":"a","kind":null,"to":2,"extra":{}}` + "\r\n\r\n",
+		"logs.jsonl":     `{"time":1772366400000,"resource":"a","severity":17,"body":{"code":5}}`,
+		"spans.jsonl":    `{"time":1772366400,"duration_ms":"1.5","trace":1,"span":2,"parent":null,"resource":"a","status":null}`,
+		"case.json":      "\ufeff" + `{"onset":null,"target":null,"name":"x"}`,
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := c.Signals[0]; len(s.Times) != 1 || s.Times[0] != 1772366400000 {
+		t.Errorf("signals: %+v", c.Signals)
+	}
+	if ch := c.Changes[0]; ch.To != "2" || ch.At.UnixMilli() != 1772366340500 || ch.Name() != "change at 2026-03-01T11:59:00Z" {
+		t.Errorf("changes: %+v %q", ch, ch.Name())
+	}
+	if l := c.Logs[0]; l.Body != `{"code":5}` || severity(l.Severity, l.Body) != 1 {
+		t.Errorf("logs: %+v", c.Logs)
+	}
+	if s := c.Spans[0]; s.Trace != "1" || s.Duration != 1500*time.Microsecond {
+		t.Errorf("spans: %+v", c.Spans)
+	}
 }
