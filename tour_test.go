@@ -43,7 +43,7 @@ var tour = []string{
 	"act/account act/authority act/change",
 	"act/hook act/gate act/request act/runbook act/verify",
 	"learn",
-	"learn/delivery learn/review learn/toil learn/tune",
+	"learn/approval learn/delivery learn/review learn/toil learn/tune",
 	"api/jaeger api/logsql api/prometheus",
 	"api web",
 	"app",

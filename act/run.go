@@ -143,6 +143,25 @@ type Approval struct {
 	Reason      string        `json:"reason,omitempty"`
 }
 
+// Answer is a question for an approval and what came of it, for whoever measures: of
+// actions, not of people.
+type Answer struct {
+	Run       string            `json:"run"`
+	Runbook   string            `json:"runbook"`
+	Service   declare.ServiceID `json:"service,omitempty"`
+	Step      int               `json:"step"`
+	Name      string            `json:"name"` // of the step
+	Class     declare.Class     `json:"class"`
+	AskedAt   time.Time         `json:"asked_at"`
+	Decision  string            `json:"decision"` // approved, refused, expired
+	DecidedAt time.Time         `json:"decided_at"`
+	Reason    string            `json:"reason,omitempty"`
+	Voice     bool              `json:"voice,omitempty"`
+}
+
+// Waited is how long people waited for it; never less than nothing, whatever clocks do.
+func (a *Answer) Waited() time.Duration { return max(a.DecidedAt.Sub(a.AskedAt), 0) }
+
 // StartRun is a wish to run a runbook.
 type StartRun struct {
 	Runbook  string            `json:"runbook"`

@@ -24,7 +24,8 @@ type Guide interface {
 	Fulfil(ctx context.Context, now time.Time, who declare.PersonID, id int64, verdict, text string) (act.Duty, error)
 	Certificate(ctx context.Context, who declare.PersonID, book *declare.Runbook, now time.Time) (authority.Certificate, error)
 	Upkeep(ctx context.Context, now time.Time, books []*declare.Runbook, paging []runner.Paging) ([]runner.Upkeep, error)
-	WaitingFor(ctx context.Context, from, to time.Time) ([]runner.Waiting, error)
+	// Answered are the questions for an approval that were asked in a time, and what came of them.
+	Answered(ctx context.Context, from, to time.Time) ([]act.Answer, error)
 	Read(ctx context.Context, now time.Time, who declare.PersonID, runbook string) error
 	Vote(ctx context.Context, now time.Time, who declare.PersonID, run string, useful bool, note string) error
 	CloseBreaker(ctx context.Context, now time.Time, who declare.PersonID, runbook, why string) error

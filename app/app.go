@@ -226,8 +226,8 @@ func (a *App) connect(ctx context.Context) (err error) {
 	}
 	a.runs = runbook.New(a.guide(runbook.Options{
 		DB: a.db, Logger: log.With("room", "act"), Changes: a.changes, KnownService: a.known, ObjectiveOf: a.objectiveOf, Query: a.values, Verify: a.recovered,
-		Runbook: func(name string) *declare.Runbook { return a.ws().Runbook(name) },
-		Level:   func(p declare.PersonID) declare.Level { return a.ws().LevelOf(p) },
+		Runbook: func(name string) *declare.Runbook { return a.ws().Runbook(name) }, Registerer: a.reg,
+		Level: func(p declare.PersonID) declare.Level { return a.ws().LevelOf(p) },
 	}))
 	a.reviews = review.New(review.Options{DB: a.db, Incidents: a.incidents, Findings: a.findings, Runs: a.runs, Changes: a.changes, Impact: a.impact})
 	a.budgets = budget.New(budget.Options{Ranges: a.engine.Ranges, Query: a.engine.Query, Causes: a.causes, Changes: a.changesFor})

@@ -111,15 +111,6 @@ func (a *App) serviceNamed(source string, names ...string) declare.ServiceID {
 	return ""
 }
 
-// running are the queries that tell what runs: a label of the service, one of the value.
-var running = []struct{ attribute, expr, service, value string }{
-	{"version", `group by (job, version) ({__name__=~"build_info|.+_build_info", version!=""})`, "job", "version"},
-	{"version", `group by (service_name, service_version) (target_info{service_version!=""})`, "service_name", "service_version"},
-	{"version", `group by (job, service_version) (target_info{service_version!="", service_name=""})`, "job", "service_version"},
-	{"image", `group by (container, image) (kube_pod_container_info{image!=""})`, "container", "image"},
-	{"version", `group by (label_app_kubernetes_io_name, label_app_kubernetes_io_version) (kube_pod_labels{label_app_kubernetes_io_version!=""})`, "label_app_kubernetes_io_name", "label_app_kubernetes_io_version"},
-}
-
 // detectorChange finds changes that nobody recorded.
 const detectorChange = "change"
 
@@ -139,25 +130,7 @@ func (a *App) findUnrecorded(ctx context.Context) error {
 	}
 }
 
-func (a *App) lookForUnrecorded(ctx context.Context, now time.Time) error {
-	var seen []change.Sighting
-	for _, q := range running {
-		v, err := a.engine.Query(ctx, q.expr, now)
-		if err != nil {
-			return fmt.Errorf("cannot see what runs: %w", err)
-		}
-		for _, s := range v {
-			name := s.Metric.Get(q.service)
-			service := a.serviceNamed("", name, name[strings.LastIndexByte(name, '/')+1:])
-			if service != "" {
-				seen = append(seen, change.Sighting{Service: service, Attribute: q.attribute, Value: s.Metric.Get(q.value)})
-			}
-		}
-	}
-	return a.Saw(ctx, now, seen)
-}
-
-// Saw holds what runs against what is on record: collectors of other facts call it too.
+// Saw holds what was seen against what is on record.
 func (a *App) Saw(ctx context.Context, now time.Time, seen []change.Sighting) error {
 	all, err := a.changes.Saw(ctx, now, seen)
 	if err != nil {
@@ -171,7 +144,13 @@ func (a *App) Saw(ctx context.Context, now time.Time, seen []change.Sighting) er
 	var findings []detect.Finding
 	for _, s := range change.Unrecorded(now, all, changes) {
 		f := unrecorded(s)
-		f.Team = a.teamOf(s.Service)
+		if f.Team = a.teamOf(s.Service); s.Resource != "" {
+			for _, r := range a.ws().Resources {
+				if r.ID == s.Resource {
+					f.Team = r.Owner
+				}
+			}
+		}
 		holds[string(f.Fingerprint)] = true
 		findings = append(findings, f)
 	}
@@ -188,12 +167,29 @@ func (a *App) Saw(ctx context.Context, now time.Time, seen []change.Sighting) er
 }
 
 func unrecorded(s change.Sighting) detect.Finding {
-	labels := map[string]string{"alertname": "UnrecordedChange", "severity": "ticket", "service": string(s.Service), "attribute": s.Attribute, "value": s.Value}
+	labels := map[string]string{"alertname": "UnrecordedChange", "severity": "ticket", "attribute": s.Attribute, "value": s.Value}
+	what, kind, on := string(s.Service), "config", "--service "+string(s.Service)
+	switch {
+	case s.Resource != "":
+		what, kind, on = string(s.Resource), "patch", "--resource "+string(s.Resource)
+		labels["resource"] = what
+	case s.Attribute == "version", s.Attribute == "image":
+		kind = "deploy"
+	case strings.HasPrefix(s.Attribute, "replicas"):
+		kind = "scale"
+	}
+	if s.Service != "" {
+		labels["service"] = what
+	}
+	from, to := s.Was, s.Value
+	if kind == "deploy" {
+		on += fmt.Sprintf(" --from %s --to %s", from, to)
+	}
 	f := detect.Finding{
 		Detector: detectorChange, Name: "UnrecordedChange", Service: s.Service, Severity: detect.Ticket, Since: s.First, Labels: labels,
 		Fingerprint: detect.MakeFingerprint(detectorChange, labels),
-		Summary:     fmt.Sprintf("%s of %s went from %s to %s at %s, and no change on record says why", s.Attribute, s.Service, s.Was, s.Value, s.First.UTC().Format("2006-01-02 15:04")),
-		Description: fmt.Sprintf("Record it: evenkeel change record --kind deploy --service %s --from %s --to %s --started %s", s.Service, s.Was, s.Value, s.First.UTC().Format(time.RFC3339)),
+		Summary:     fmt.Sprintf("%s of %s went from %s to %s at %s, and no change on record says why", s.Attribute, what, from, to, s.First.UTC().Format("2006-01-02 15:04")),
+		Description: fmt.Sprintf("Record it: evenkeel change record --kind %s %s --started %s", kind, on, s.First.UTC().Format(time.RFC3339)),
 	}
 	f.Annotations = map[string]string{"summary": f.Summary, "description": f.Description}
 	return f

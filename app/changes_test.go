@@ -150,3 +150,73 @@ func TestHooksAreSignedWithTheSecretOfTheSettings(t *testing.T) {
 		}
 	}
 }
+
+// TestAFactThatChangedWithoutAChangeIsFound: replicas, configuration, a kernel, and what a
+// service's annotation names; what an autoscaler does is nobody's change.
+func TestAFactThatChangedWithoutAChangeIsFound(t *testing.T) {
+	a := newApp(t, map[string]string{"evenkeel.yml": "metrics: {out_of_order: 2h}\n", "catalog/shop.yml": strings.Replace(estate, "github.com/project-slug: acme/checkout",
+		"evenkeel.dev/facts: \"flags = group by (flag) (flag_on)\\nrate limit = max(rate_limit)\"", 1) + `
+---
+apiVersion: backstage.io/v1alpha1
+kind: Component
+metadata: {name: web}
+spec: {type: service, lifecycle: production, owner: shop}
+---
+apiVersion: backstage.io/v1alpha1
+kind: Resource
+metadata: {name: web-1}
+spec: {type: host, owner: shop}
+`})
+	ctx := t.Context()
+	start := time.Now().Add(-40 * time.Minute).Truncate(time.Second)
+	see := func(after time.Duration, replicas float64, hash float64, kernel, flag string) {
+		t.Helper()
+		at := start.Add(after)
+		for _, d := range []string{"checkout", "web"} {
+			a.sample(t, at, replicas, "__name__", "kube_deployment_spec_replicas", "namespace", "shop", "deployment", d)
+		}
+		a.sample(t, at, 1, "__name__", "kube_horizontalpodautoscaler_info", "namespace", "shop", "scaletargetref_kind", "Deployment", "scaletargetref_name", "web")
+		a.sample(t, at, hash, "__name__", "checkout_config_hash", "job", "checkout")
+		a.sample(t, at, replicas*10, "__name__", "rate_limit")
+		a.sample(t, at, 1, "__name__", "node_uname_info", "nodename", "web-1", "release", kernel, "job", "node", "instance", "web-1:9100")
+		a.sample(t, at, 1, "__name__", "flag_on", "flag", flag)
+		if err := a.lookForUnrecorded(ctx, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	see(0, 3, 1.5e14, "6.1.0-1", "old")
+	see(10*time.Minute, 5, 1.7e14, "6.1.0-2", "new")
+	see(25*time.Minute, 5, 1.7e14, "6.1.0-2", "new")
+	got := map[string]detect.Finding{}
+	for _, f := range a.findings.OpenFindings(detectorChange) {
+		got[f.Labels["attribute"]] = f
+	}
+	for attribute, want := range map[string]string{
+		"replicas in shop":                     "replicas in shop of checkout went from 3 to 5",
+		"configuration (checkout_config_hash)": "went from 150000000000000 to 170000000000000",
+		"kernel":                               "kernel of resource/default/web-1 went from 6.1.0-1 to 6.1.0-2",
+		"flags":                                `flags of checkout went from {flag="old"} to {flag="new"}`,
+		"rate limit":                           "rate limit of checkout went from 30 to 50",
+	} {
+		f, ok := got[attribute]
+		if !ok || !strings.Contains(f.Summary, want) || f.Team != "shop" {
+			t.Errorf("%s: got %+v", attribute, f)
+		}
+	}
+	if len(got) != 5 || len(a.findings.OpenFindings(detectorChange)) != 5 {
+		t.Errorf("got %d: %+v", len(got), got)
+	}
+	// The patch of the host explains its kernel; one change of the service all the others.
+	for _, c := range []act.Change{
+		{Kind: act.Patch, Resources: []string{"resource/default/web-1"}, StartedAt: start.Add(9 * time.Minute)},
+		{Kind: act.Config, Service: "checkout", StartedAt: start.Add(9 * time.Minute)},
+	} {
+		if _, err := a.changes.Record(ctx, time.Now(), "person:alice", c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	see(26*time.Minute, 5, 1.7e14, "6.1.0-2", "new")
+	if found := a.findings.OpenFindings(detectorChange); len(found) != 0 {
+		t.Errorf("got %+v", found)
+	}
+}

@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -13,6 +15,7 @@ import (
 	"github.com/evenkeel/evenkeel/act/runbook"
 	"github.com/evenkeel/evenkeel/api"
 	"github.com/evenkeel/evenkeel/declare"
+	"github.com/evenkeel/evenkeel/learn/approval"
 )
 
 func init() { verbs = append(verbs, newCanI, newDuty, newLend) }
@@ -310,19 +313,32 @@ func runbookVote(r *remote) *cobra.Command {
 
 func runbookApprovals(r *remote) *cobra.Command {
 	var days int
+	var service, team string
+	var records bool
 	cmd := &cobra.Command{
 		Use: "approvals", Args: cobra.NoArgs, Short: "Say how approvals went: how long people waited, and what came of it",
-		Example: "  evenkeel runbook approvals --days 90",
+		Example: "  evenkeel runbook approvals --days 90 --team shop --records",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return list(cmd, r, "measure approvals", "/approvals", values("days", limitText(days)), "Nothing was asked in that time.", func(items []runbook.Waiting) *table {
+			return list(cmd, r, "measure approvals", "/approvals", values("days", limitText(days), "service", service, "team", team), "Nothing was asked in that time.", func(items []approval.Measure) *table {
+				if records {
+					t := columns("ASKED", "RUN", "STEP", "CLASS", "SERVICE", "WAITED", "ANSWER", "WHY")
+					for _, a := range items[0].Records {
+						t.row(a.AskedAt.Format("2006-01-02 15:04"), a.Run, a.Runbook+" "+a.Name, string(a.Class), string(a.Service), a.Waited().Round(time.Second).String(), a.Decision, a.Reason)
+					}
+					return t
+				}
 				t := columns("CLASS", "ANSWERED", "APPROVED UNCHANGED", "REFUSED", "EXPIRED", "WITHIN 10s", "MEDIAN", "P90", "ADVICE")
 				for _, w := range items {
-					t.row(string(w.Class), fmt.Sprint(w.N), fmt.Sprintf("%.0f %%", 100*w.Share), fmt.Sprint(w.Refused), fmt.Sprint(w.Expired), fmt.Sprintf("%.0f %%", 100*w.Seconds), fmt.Sprintf("%.0fs", w.Median), fmt.Sprintf("%.0fs", w.P90), w.Advice)
+					t.row(cmp.Or(string(w.Class), "all"), fmt.Sprint(w.N), fmt.Sprintf("%.0f %%", 100*w.Share), fmt.Sprint(w.Refused), fmt.Sprint(w.Expired), fmt.Sprintf("%.0f %%", 100*w.Seconds), fmt.Sprintf("%.0fs", w.Median), fmt.Sprintf("%.0fs", w.P90), w.Advice)
 				}
 				return t
 			})
 		},
 	}
 	cmd.Flags().IntVar(&days, "days", 0, "so many days back (default 30)")
+	cmd.Flags().StringVar(&service, "service", "", "only this service's")
+	cmd.Flags().StringVar(&team, "team", "", "only those of the services that this team owns")
+	cmd.Flags().BoolVar(&records, "records", false, "list the questions behind")
+	r.liveFlag(cmd, "service", services)
 	return cmd
 }

@@ -29,7 +29,8 @@ type Guide interface {
 	Fulfil(ctx context.Context, now time.Time, who declare.PersonID, id int64, verdict, text string) (act.Duty, error)
 	// Upkeep is which runbooks to look at, and what pages without one.
 	Upkeep(ctx context.Context, now time.Time, books []*declare.Runbook, paging []runbook.Paging) ([]runbook.Upkeep, error)
-	WaitingFor(ctx context.Context, from, to time.Time) ([]runbook.Waiting, error)
+	// Answered are the questions for an approval that were asked in a time, and what came of them.
+	Answered(ctx context.Context, from, to time.Time) ([]act.Answer, error)
 	Read(ctx context.Context, now time.Time, who declare.PersonID, name string) error
 	Vote(ctx context.Context, now time.Time, who declare.PersonID, run string, useful bool, note string) error
 	CloseBreaker(ctx context.Context, now time.Time, who declare.PersonID, name, why string) error

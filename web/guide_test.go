@@ -97,8 +97,16 @@ func (g guideBook) Upkeep(_ context.Context, now time.Time, books []*declare.Run
 	return append(out, runbook.Upkeep{Kind: "uncovered", Why: "alert DiskFull pages, and names no runbook"}), nil
 }
 
-func (g guideBook) WaitingFor(context.Context, time.Time, time.Time) ([]runbook.Waiting, error) {
-	return []runbook.Waiting{{Class: declare.Normal, N: 12, Approved: 11, Refused: 1, Share: 11.0 / 12, Median: 95, P90: 410}}, nil
+func (g guideBook) Answered(context.Context, time.Time, time.Time) ([]act.Answer, error) {
+	var out []act.Answer
+	for i := range 12 {
+		asked := night.Add(-time.Duration(i) * time.Hour)
+		out = append(out, act.Answer{
+			Run: "r-9f2", Runbook: "checkout-rollback", Service: "checkout", Step: 2, Name: "roll-back", Class: declare.Normal, AskedAt: asked,
+			Decision: map[bool]string{true: "refused", false: "approved"}[i == 7], DecidedAt: asked.Add(time.Duration(i+1) * 30 * time.Second), Reason: map[bool]string{true: "it is the catalog"}[i == 7],
+		})
+	}
+	return out, nil
 }
 
 func (g guideBook) Read(_ context.Context, _ time.Time, _ declare.PersonID, name string) error {

@@ -7,12 +7,13 @@ import (
 
 	"github.com/evenkeel/evenkeel/act"
 	"github.com/evenkeel/evenkeel/act/runbook"
+	"github.com/evenkeel/evenkeel/learn/approval"
 )
 
 type upkeepView struct {
 	Page
 	Queue   []runbook.Upkeep
-	Waiting []runbook.Waiting
+	Waiting []approval.Measure
 }
 
 // upkeep is the queue of runbooks to look at, and how approvals went.
@@ -27,9 +28,11 @@ func (s *site) upkeep(w http.ResponseWriter, r *http.Request, me act.Identity) e
 	if v.Queue, err = s.Guide.Upkeep(r.Context(), now, ws.Runbooks, paging); err != nil {
 		return err
 	}
-	if v.Waiting, err = s.Guide.WaitingFor(r.Context(), now.Add(-30*24*time.Hour), now.Add(time.Second)); err != nil {
+	answers, err := s.Guide.Answered(r.Context(), now.Add(-30*24*time.Hour), now.Add(time.Second))
+	if err != nil {
 		return err
 	}
+	v.Waiting = approval.Make(answers)
 	return s.show(w, "upkeep", v)
 }
 

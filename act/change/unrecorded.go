@@ -15,11 +15,20 @@ import (
 // Sighting is what was seen to run: a version label, an image, or another fact.
 type Sighting struct {
 	Service   declare.ServiceID
-	Attribute string // version, image, or the fact's name
+	Resource  declare.ResourceID // what it is of where it is no service, as resource/default/web-1
+	Attribute string             // version, image, or the fact's name
 	Value     string
 	Was       string    // what ran before it, "" when nothing is known of it
 	First     time.Time // when it was first seen
 	Last      time.Time
+}
+
+// subject is whose it is, in one word: a resource's has slashes, a service's has none.
+func (s *Sighting) subject() string {
+	if s.Resource != "" {
+		return string(s.Resource)
+	}
+	return string(s.Service)
 }
 
 const (
@@ -49,7 +58,11 @@ func Unrecorded(now time.Time, seen []Sighting, changes []act.Change) []Sighting
 // Explains says whether a change is why something else runs now: it is of the same
 // service, at that time, and does not name another version.
 func Explains(c act.Change, s Sighting) bool {
-	if c.Service != s.Service && !slices.Contains(c.Resources, "component/default/"+string(s.Service)) {
+	if s.Resource != "" {
+		if !slices.Contains(c.Resources, string(s.Resource)) {
+			return false
+		}
+	} else if c.Service != s.Service && !slices.Contains(c.Resources, "component/default/"+string(s.Service)) {
 		return false
 	}
 	end := c.EndedAt
@@ -97,7 +110,7 @@ func (b *Book) Saw(ctx context.Context, now time.Time, seen []Sighting) ([]Sight
 	var out []Sighting
 	err := b.o.DB.Update(ctx, func(tx *state.Tx) error {
 		for _, s := range seen {
-			if s.Service == "" || s.Attribute == "" || s.Value == "" || len(s.Value) > 500 || len(s.Attribute) > 200 {
+			if s.subject() == "" || s.Attribute == "" || s.Value == "" || len(s.Value) > 500 || len(s.Attribute) > 200 || len(s.subject()) > 500 {
 				continue
 			}
 			if _, err := tx.ExecContext(ctx, `INSERT INTO sightings (service, attribute, value, was, first_ms, last_ms) VALUES (?1,?2,?3,
@@ -105,8 +118,8 @@ func (b *Book) Saw(ctx context.Context, now time.Time, seen []Sighting) ([]Sight
 				ON CONFLICT DO UPDATE SET
 					was      = CASE WHEN EXISTS (`+replaced+`) THEN excluded.was ELSE was END,
 					first_ms = CASE WHEN EXISTS (`+replaced+`) THEN excluded.first_ms ELSE first_ms END,
-					last_ms = excluded.last_ms`, s.Service, s.Attribute, s.Value, state.Millis(now)); err != nil {
-				return fmt.Errorf("cannot remember what runs of %q: %w", s.Service, err)
+					last_ms = excluded.last_ms`, s.subject(), s.Attribute, s.Value, state.Millis(now)); err != nil {
+				return fmt.Errorf("cannot remember what runs of %q: %w", s.subject(), err)
 			}
 		}
 		rows, err := tx.QueryContext(ctx, `SELECT service, attribute, value, was, first_ms, last_ms FROM sightings WHERE first_ms >= ? ORDER BY first_ms, service, attribute, value`, state.Millis(now.Add(-forget)))
@@ -116,9 +129,15 @@ func (b *Book) Saw(ctx context.Context, now time.Time, seen []Sighting) ([]Sight
 		defer rows.Close()
 		for rows.Next() {
 			var s Sighting
+			var subject string
 			var first, last int64
-			if err := rows.Scan(&s.Service, &s.Attribute, &s.Value, &s.Was, &first, &last); err != nil {
+			if err := rows.Scan(&subject, &s.Attribute, &s.Value, &s.Was, &first, &last); err != nil {
 				return fmt.Errorf("cannot read what runs: %w", err)
+			}
+			if strings.Contains(subject, "/") {
+				s.Resource = declare.ResourceID(subject)
+			} else {
+				s.Service = declare.ServiceID(subject)
 			}
 			s.First, s.Last = state.Time(first), state.Time(last)
 			out = append(out, s)

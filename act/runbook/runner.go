@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/evenkeel/evenkeel/act"
 	"github.com/evenkeel/evenkeel/act/authority"
 	"github.com/evenkeel/evenkeel/declare"
@@ -80,14 +82,17 @@ type Options struct {
 	Ground Ground
 	// Transport is for http steps; nil for the network.
 	Transport http.RoundTripper
+	// Registerer takes the runner's own series. Optional.
+	Registerer prometheus.Registerer
 	// OutputLimit is the most that is kept of a step's output; default 64 KiB.
 	OutputLimit int
 }
 
 // Runner implements act.Runs.
 type Runner struct {
-	o      Options
-	client *http.Client
+	o       Options
+	client  *http.Client
+	numbers numbers
 
 	mu      sync.Mutex // guards what follows
 	ctx     context.Context
@@ -112,7 +117,7 @@ func New(o Options) *Runner {
 	if o.Transport == nil {
 		o.Transport = http.DefaultTransport
 	}
-	return &Runner{
+	r := &Runner{
 		o: o, working: map[string]context.CancelFunc{}, again: map[string]bool{},
 		client: &http.Client{Transport: o.Transport, CheckRedirect: func(req *http.Request, via []*http.Request) error {
 			if len(via) > 5 || req.URL.Host != via[0].URL.Host {
@@ -121,6 +126,8 @@ func New(o Options) *Runner {
 			return nil
 		}},
 	}
+	r.numbers = newNumbers(o.Registerer, r)
+	return r
 }
 
 // Run drives the runs that are not ended, those of before a restart too, until ctx

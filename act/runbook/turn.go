@@ -29,12 +29,14 @@ type turn struct {
 func (r *Runner) change(ctx context.Context, id string, fn func(t *turn) error) (act.Run, error) {
 	var run act.Run
 	ended, tripped := false, false
+	var asked map[int64]bool
 	err := r.o.DB.Update(ctx, func(tx *state.Tx) error {
 		var err error
 		if run, err = load(ctx, tx, id); err != nil {
 			return err
 		}
 		before := run.Status
+		asked = open(&run)
 		t := &turn{ctx: ctx, r: r, tx: tx, run: &run}
 		if err := fn(t); err != nil {
 			return err
@@ -47,6 +49,9 @@ func (r *Runner) change(ctx context.Context, id string, fn func(t *turn) error) 
 		}
 		return t.save()
 	})
+	if err == nil {
+		r.numbers.count(asked, &run, ended)
+	}
 	if err == nil && ended {
 		r.closeChange(ctx, &run)
 		r.afterwards(run)

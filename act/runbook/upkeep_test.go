@@ -223,7 +223,7 @@ func TestLocks(t *testing.T) {
 	if second = b.ended(second.ID); second.Steps[1].Output != "second\n" {
 		t.Errorf("%+v", second)
 	}
-	if w, err := b.WaitingFor(t.Context(), time.Now().Add(-time.Hour), time.Now().Add(time.Hour)); err != nil || len(w) != 1 || w[0].Class != declare.Normal || w[0].N != 1 || w[0].Share != 1 {
+	if w, err := b.Answered(t.Context(), time.Now().Add(-time.Hour), time.Now().Add(time.Hour)); err != nil || len(w) != 1 || w[0].Class != declare.Normal || w[0].Decision != "approved" || w[0].Run != second.ID || w[0].Waited() <= 0 {
 		t.Errorf("%+v %v", w, err)
 	}
 }
