@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/evenkeel/evenkeel/act"
@@ -98,6 +99,9 @@ func (g guideBook) Upkeep(_ context.Context, now time.Time, books []*declare.Run
 }
 
 func (g guideBook) Answered(context.Context, time.Time, time.Time) ([]act.Answer, error) {
+	if !slices.ContainsFunc(g.e.runs, func(r act.Run) bool { return r.ID == "r-9f2" }) {
+		return nil, nil
+	}
 	var out []act.Answer
 	for i := range 12 {
 		asked := night.Add(-time.Duration(i) * time.Hour)
