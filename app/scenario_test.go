@@ -3,6 +3,7 @@ package app
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"flag"
@@ -14,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -52,12 +54,13 @@ var update = flag.Bool("update", false, "rewrite golden files")
 // runs RUNBOOK [for N] [k=v …] · PERSON approves|refuses STEP [because TEXT] ·
 // PERSON takes · PERSON rehearses RUNBOOK · PERSON breaks the glass for RUNBOOK because TEXT ·
 // PERSON writes down that PERSON approves STEP · PERSON reviews right|wrong|confirmed|disputed: TEXT ·
-// PERSON cancels · restart · push NAME · silence LABEL=VALUE for DURATION
+// PERSON cancels · PERSON has the duty of SCHEDULE from TIME to TIME · restart · push NAME · silence LABEL=VALUE for DURATION
 //
 // Steps that look: expect page TEXT · expect resolved TEXT · expect no page · expect
 // incident N STATUS · expect no incident · expect suspect N TEXT · expect no suspect N ·
 // expect run STATUS · expect step NAME STATUS · expect finding NAME open|resolved ·
-// expect no finding · expect no question · expect duty KIND · expect no duty · expect impact N within DURATION of TIME · expect audit TEXT ·
+// expect told PERSON … (pages that arrived since it was last looked, in order) · expect told nobody ·
+// expect escalation N STATUS · expect on call PERSON in SCHEDULE · expect no finding · expect no question · expect duty KIND · expect no duty · expect impact N within DURATION of TIME · expect audit TEXT ·
 // denied TEXT (the step before was refused for that reason) · review N
 func TestScenarios(t *testing.T) {
 	files, err := filepath.Glob("testdata/scenarios/*.txtar")
@@ -84,6 +87,7 @@ type scenario struct {
 	app     *App
 	stop    func()
 	phone   *phone
+	told    int64 // the last delivery that was looked at
 	lastErr error
 	run     string // the last run started
 	where   string // file and line of the step, for messages
@@ -299,6 +303,16 @@ func (s *scenario) do(text string) {
 		_, s.lastErr = s.app.runs.Fulfil(ctx, now, declare.PersonID(w[1]), owed[0].ID, w[2], w[3])
 	case m(`(\w+) cancels`) != nil:
 		_, s.lastErr = s.app.runs.Cancel(ctx, now, declare.PersonID(words[0]), s.run, "scenario")
+	case m(`(\w+) has the duty of (\S+) from (\S+) to (\S+)`) != nil:
+		w := m(`(\w+) has the duty of (\S+) from (\S+) to (\S+)`)
+		from, err1 := model.ParseDuration(w[3])
+		to, err2 := model.ParseDuration(w[4])
+		if err1 != nil || err2 != nil {
+			s.t.Fatalf("%s: %v %v", s.where, err1, err2)
+		}
+		_, s.lastErr = s.app.roster.AddOverride(ctx, now, journal.Person(w[1]), respond.DutyOverride{
+			Schedule: w[2], Person: declare.PersonID(w[1]), From: s.start.Add(time.Duration(from)), To: s.start.Add(time.Duration(to)),
+		})
 	case m(`review (\d+)`) != nil:
 		s.review(ctx, now, int64(number(words[1])))
 	default:
@@ -329,6 +343,11 @@ func (s *scenario) expect(ctx context.Context, text string) {
 		}
 	case text == "no incident":
 		if got, err := s.app.incidents.List(ctx, respond.IncidentFilter{}); err != nil || len(got) > 0 {
+			s.t.Errorf("%s: got %+v, %v", s.where, got, err)
+		}
+	case strings.HasPrefix(text, "no finding "):
+		open := true
+		if got, _, err := s.app.findings.List(ctx, detect.Filter{Open: &open, Text: strings.TrimPrefix(text, "no finding ")}); err != nil || len(got) > 0 {
 			s.t.Errorf("%s: got %+v, %v", s.where, got, err)
 		}
 	case text == "no finding":
@@ -403,6 +422,42 @@ func (s *scenario) expect(ctx context.Context, text string) {
 		_, total, err := s.app.findings.List(ctx, detect.Filter{Text: name})
 		if err != nil || fmt.Sprint(total) != count {
 			s.t.Errorf("%s: got %d, %v", s.where, total, err)
+		}
+	case first == "told":
+		incidents, err := s.app.incidents.List(ctx, respond.IncidentFilter{})
+		if err != nil {
+			s.t.Fatalf("%s: %v", s.where, err)
+		}
+		var all []respond.Delivery
+		for _, i := range incidents {
+			some, err := s.app.reach.Deliveries(ctx, i.Number, "")
+			if err != nil {
+				s.t.Fatalf("%s: %v", s.where, err)
+			}
+			all = append(all, some...)
+		}
+		slices.SortFunc(all, func(a, b respond.Delivery) int { return cmp.Compare(a.ID, b.ID) })
+		var got []string
+		for _, d := range all {
+			if d.ID > s.told && d.Purpose == respond.PurposePage && d.State == respond.DeliveryDelivered {
+				got = append(got, string(d.Person))
+			}
+		}
+		if len(all) > 0 {
+			s.told = all[len(all)-1].ID
+		}
+		if text := cmp.Or(strings.Join(got, " "), "nobody"); text != rest {
+			s.t.Errorf("%s: told %s; %+v", s.where, text, all)
+		}
+	case first == "escalation":
+		n, want, _ := strings.Cut(rest, " ")
+		if got, err := s.app.ladder.Get(ctx, s.incident(ctx, n).Number); err != nil || string(got.Status) != want {
+			s.t.Errorf("%s: got %+v, %v", s.where, got, err)
+		}
+	case strings.HasPrefix(text, "on call "):
+		who, schedule, _ := strings.Cut(strings.TrimPrefix(text, "on call "), " in ")
+		if got := s.app.ws().Schedule(schedule).Duty(time.Now()); string(got.Person) != who {
+			s.t.Errorf("%s: got %+v", s.where, got)
 		}
 	case first == "audit":
 		got, err := s.app.db.Facts(ctx, journal.Query{Text: rest})

@@ -74,6 +74,7 @@ const (
 	DetectorTelemetry  = "telemetry"  // telemetry that has stopped, is missing, or is never used
 	DetectorWorkspace  = "workspace"  // a workspace that is not valid
 	DetectorCoverage   = "coverage"   // nobody is on call at a time to come
+	DetectorReach      = "reach"      // somebody cannot be paged, or nobody answered
 	DetectorDependency = "dependency" // what is called differs from what is declared
 	DetectorSelf       = "self"       // the program's own failures
 	DetectorAlert      = "alert"      // an alert sent to the Alertmanager API by somebody else

@@ -55,6 +55,9 @@ func TestControlPageAndPhone(t *testing.T) {
 			t.Fatalf("inbox: got %d %s", code, text)
 		}
 	}
+	if code, text := call(t, "POST", s.ControlURL()+"/inbox?to=alice", `{"type":"notice","data":{"title":"#7 checkout <i>burns</i>","text":"Users suffer","acknowledge_url":"http://127.0.0.1:7070/ack/x"}}`); code != http.StatusNoContent {
+		t.Fatalf("notice: got %d %s", code, text)
+	}
 	var kept []Message
 	_, text := call(t, "GET", s.ControlURL()+"/inbox", "")
 	if err := json.Unmarshal([]byte(text), &kept); err != nil || len(kept) != inboxSize {
@@ -62,6 +65,7 @@ func TestControlPageAndPhone(t *testing.T) {
 	}
 	code, page := call(t, "GET", s.ControlURL()+"/", "")
 	for _, want := range []string{
+		"to alice", "#7 checkout &lt;i&gt;burns&lt;/i&gt;", `<a href="http://127.0.0.1:7070/ack/x">Acknowledge</a>`,
 		"3.0.0-hotfix", "Roll back to 3.0.0", "ErrorBudgetBurn", "checkout &lt;b&gt;burns&lt;/b&gt;", "Suspects: checkout 1.4.1",
 		"bad-release", "A slow catalog", `action="/faults/noise/end"`,
 	} {

@@ -12,7 +12,8 @@ import (
 const inboxSize = 100
 
 // inbox is the phone of whoever is on call: it takes the webhooks that Evenkeel
-// sends (Alertmanager's format) and shows them.
+// sends (Alertmanager's format, of the routing; and notices to one person, of an
+// escalation) and shows them.
 type inbox struct {
 	mu       sync.Mutex
 	messages []Message // the newest last
@@ -23,6 +24,16 @@ type Message struct {
 	At     time.Time      `json:"at"`
 	Status string         `json:"status"` // firing, resolved
 	Alerts []MessageAlert `json:"alerts"`
+	Notice *Notice        `json:"notice,omitempty"`
+}
+
+// Notice is what one person is told; to acknowledge they open the link.
+type Notice struct {
+	To          string `json:"to"`
+	Title       string `json:"title"`
+	Text        string `json:"text"`
+	URL         string `json:"url"`
+	Acknowledge string `json:"acknowledge_url"`
 }
 
 // MessageAlert is one alert in it.
@@ -34,12 +45,21 @@ type MessageAlert struct {
 }
 
 func (i *inbox) receive(w http.ResponseWriter, r *http.Request) {
-	var m Message
-	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20)).Decode(&m); err != nil {
+	var got struct {
+		Message
+		Type string `json:"type"`
+		Data Notice `json:"data"`
+	}
+	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, 1<<20)).Decode(&got); err != nil {
 		fail(w, &RequestError{http.StatusBadRequest, "malformed", "cannot read notification: " + err.Error(), "expected an Alertmanager webhook"})
 		return
 	}
-	m.At = time.Now().UTC()
+	m := got.Message
+	m.At, m.Notice = time.Now().UTC(), nil
+	if got.Type == "notice" {
+		m.Notice = &got.Data
+		m.Notice.To = r.URL.Query().Get("to")
+	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.messages = append(i.messages, m)

@@ -162,7 +162,22 @@ func TestEverybodySilent(t *testing.T) {
 	if err != nil || e.Status != respond.EscalationExhausted {
 		t.Errorf("%+v %v", e, err)
 	}
+	left := func(open ...detect.Finding) []detect.Finding {
+		got, err := h.engine.Exhausted(t.Context(), open, h.now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	found := left()
+	if len(found) != 1 || found[0].Team != "shop" || found[0].Severity != detect.Ticket || !found[0].Open() || found[0].Labels["incident"] != "1" {
+		t.Errorf("nobody answered, and the finding is %+v", found)
+	}
 	h.ack("bob")
+	h.at(61*m, "")
+	if got := left(found...); len(got) != 1 || got[0].Open() {
+		t.Errorf("bob answered, and the finding is %+v", got)
+	}
 	h.at(61*m, "")
 	if e, _ := h.engine.Get(t.Context(), 1); e.Status != respond.EscalationAcknowledged {
 		t.Errorf("%+v", e)
