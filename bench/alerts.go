@@ -21,8 +21,11 @@ const (
 	alertSilences = 100
 	alertInhibits = 100
 	alertBatch    = 500
-	probeEvery    = 500 * time.Millisecond
+	alertRounds   = 3 // in which what fires is sent again
+	probeEvery    = 100 * time.Millisecond
 	probeWait     = time.Minute
+	// alertRun lasts at least so long: a sweep of Alertmanager's, each 30 s, falls into it.
+	leastAlertRun = 33 * time.Second
 )
 
 // alerting is the configuration that both get: each alert is a group of its own, a
@@ -80,10 +83,11 @@ func (s *sink) count() int {
 
 // alertRun is what one contender did.
 type alertRun struct {
-	first, again    float64 // CPU seconds an alert: new and told, and confirmed
-	elapsed         float64
-	median, p99, at float64 // latency of probes in seconds; at is the largest
-	lost            int
+	first, again float64   // CPU seconds an alert: new and told, and confirmed
+	elapsed      float64   // seconds until all were told
+	late         []float64 // latency of probes, in seconds
+	lost         int
+	resident     float64 // bytes of memory when all had been told
 }
 
 func sendAlerts(ctx context.Context, base string, alerts []map[string]string) error {
@@ -107,7 +111,7 @@ func sendAlerts(ctx context.Context, base string, alerts []map[string]string) er
 	return do(req, nil)
 }
 
-// storm sends as many groups as wanted to one contender, twice, with probes beside.
+// storm sends as many groups as wanted to one contender, and again, with probes beside.
 func (b *bench) storm(ctx context.Context, p *process, s *sink, groups int) (r alertRun, err error) {
 	labels := func(i int) map[string]string {
 		return map[string]string{"alertname": "Load", "severity": "ticket", "shard": fmt.Sprint(i % (alertRoutes - 1)), "instance": fmt.Sprintf("i-%d", i), "effect": fmt.Sprint(i % (2 * alertInhibits))}
@@ -160,13 +164,29 @@ func (b *bench) storm(ctx context.Context, p *process, s *sink, groups int) (r a
 		return r, err
 	}
 	r.first, r.elapsed, r.lost = cpu/float64(groups), time.Since(start).Seconds(), groups-s.count()
-	if cpu, err = p.measure(round); err != nil {
+	if r.resident, err = rss(p.cmd.Process.Pid); err != nil {
 		return r, err
 	}
-	r.again = cpu / float64(groups)
+	if cpu, err = p.measure(func() error {
+		for range alertRounds {
+			if err := round(); err != nil {
+				return err
+			}
+		}
+		return nil
+	}); err != nil {
+		return r, err
+	}
+	r.again = cpu / float64(alertRounds*groups)
+	if !b.Options.Quick {
+		select {
+		case <-ctx.Done():
+			return r, ctx.Err()
+		case <-time.After(time.Until(start.Add(leastAlertRun))):
+		}
+	}
 	stop()
 	probes.Wait()
-	var late []float64
 	for end := time.Now().Add(probeWait); ; time.Sleep(50 * time.Millisecond) {
 		s.mu.Lock()
 		have := len(s.probes)
@@ -183,12 +203,11 @@ func (b *bench) storm(ctx context.Context, p *process, s *sink, groups int) (r a
 			r.lost++
 			continue
 		}
-		late = append(late, got.Sub(at).Seconds())
+		r.late = append(r.late, got.Sub(at).Seconds())
 	}
-	if len(late) == 0 {
+	if len(r.late) == 0 {
 		return r, fmt.Errorf("no probe arrived")
 	}
-	r.median, r.p99, r.at = median(late), quantile(late, 0.99), quantile(late, 1)
 	return r, nil
 }
 
@@ -280,24 +299,78 @@ func (b *bench) alerts(ctx context.Context) error {
 		defer p.stop()
 		return b.storm(ctx, p, s, b.AlertGroups)
 	}
-	ours, err := run(b.ourAlerts)
-	if err != nil {
-		return err
-	}
-	theirs, err := run(b.theirAlerts)
-	if err != nil {
-		return err
+	var ours, theirs alertRuns
+	for pair := range b.Pairs {
+		a, err := run(b.ourAlerts)
+		if err != nil {
+			return err
+		}
+		p, err := run(b.theirAlerts)
+		if err != nil {
+			return err
+		}
+		b.say("  pair %d: CPU an alert %s and %s, again %s and %s, until told %s and %s, slowest probe %s and %s", pair+1,
+			seconds(a.first), seconds(p.first), seconds(a.again), seconds(p.again), seconds(a.elapsed), seconds(p.elapsed), seconds(quantile(a.late, 1)), seconds(quantile(p.late, 1)))
+		ours, theirs = append(ours, a), append(theirs, p)
 	}
 	b.Section("Alerts, beside Alertmanager")
-	b.Text("%d routes, %s groups of one alert each, %d silences, %d inhibitions; batches of %d. Each group is told to a webhook once. A probe, told without waiting, is sent each %s beside it: its latency is from the request to the message. Ours keeps each alert as a finding with its facts on disk before it answers; Alertmanager keeps it in memory. `new` is from the first request until every group was told; `again` is the same alerts once more.",
-		alertRoutes, thousands(b.AlertGroups), alertSilences, alertInhibits, alertBatch, probeEvery)
-	line := func(name string, r alertRun) []string {
-		return []string{name, seconds(r.first), seconds(r.again), seconds(r.elapsed), seconds(r.median), seconds(r.p99), seconds(r.at), thousands(r.lost)}
+	b.Text("%d routes, %s groups of one alert each, %d silences, %d inhibitions; batches of %d. Each group is told to a webhook once, after a group_wait of 1 s. A probe, told without waiting, is sent each %s beside it: its latency is from the request to the message. Each run lasts at least %s, so that a sweep of Alertmanager's falls into it. Ours keeps each alert as a finding with its facts on disk before it answers, and each message with its fact; Alertmanager keeps alerts in memory. `new` is from the first request until every group was told; `again` is the same alerts %d times more. %d pairs; medians, latencies of all probes together.",
+		alertRoutes, thousands(b.AlertGroups), alertSilences, alertInhibits, alertBatch, probeEvery, leastAlertRun, alertRounds, b.Pairs)
+	line := func(name string, r alertRuns) []string {
+		late := r.late()
+		return []string{
+			name, seconds(median(r.first())), seconds(median(r.again())), seconds(median(r.elapsed())),
+			seconds(median(late)), seconds(quantile(late, 0.99)), seconds(quantile(late, 1)), size(median(r.resident())), thousands(r.lost()),
+		}
 	}
-	b.Table([]string{"", "CPU an alert, new", "CPU an alert, again", "until all were told", "latency, median", "p99", "largest", "lost"}, line("Evenkeel", ours), line("Alertmanager", theirs))
-	b.Goal("alerts: CPU of ours beside Alertmanager's, new", ours.first/theirs.first, true, 1, "×")
-	b.Goal("alerts: CPU of ours beside Alertmanager's, again", ours.again/theirs.again, true, 1, "×")
-	b.Goal("alerts: largest latency of ours beside Alertmanager's", ours.at/theirs.at, true, 1, "×")
-	b.Goal("alerts: lost by ours", float64(ours.lost), true, 0, "")
+	b.Table([]string{"", "CPU an alert, new", "CPU an alert, again", "until all were told", "latency, p50", "p99", "largest", "memory", "lost"}, line("Evenkeel", ours), line("Alertmanager", theirs))
+	beside := func(of func(alertRuns) []float64) (ratios []float64) {
+		a, p := of(ours), of(theirs)
+		for i := range a {
+			ratios = append(ratios, a[i]/p[i])
+		}
+		return ratios
+	}
+	first, again := beside(alertRuns.first), beside(alertRuns.again)
+	b.Text("CPU beside Alertmanager's, pair by pair: new %s × (%s to %s), again %s × (%s to %s).",
+		number(median(first)), number(quantile(first, 0)), number(quantile(first, 1)), number(median(again)), number(quantile(again, 0)), number(quantile(again, 1)))
+	a, p := ours.late(), theirs.late()
+	b.Goal("alerts: CPU of ours beside Alertmanager's, new", median(first), true, 1, "×")
+	b.Goal("alerts: CPU of ours beside Alertmanager's, again", median(again), true, 1, "×")
+	b.Goal("alerts: p50 of ours beside Alertmanager's", median(a)/median(p), true, 1, "×")
+	b.Goal("alerts: p99 of ours beside Alertmanager's", quantile(a, 0.99)/quantile(p, 0.99), true, 1, "×")
+	b.Goal("alerts: largest latency of ours beside Alertmanager's", quantile(a, 1)/quantile(p, 1), true, 1, "×")
+	b.Goal("alerts: lost by ours", float64(ours.lost()), true, 0, "")
 	return nil
+}
+
+// alertRuns are those of one contender.
+type alertRuns []alertRun
+
+func (r alertRuns) each(of func(alertRun) float64) (out []float64) {
+	for _, x := range r {
+		out = append(out, of(x))
+	}
+	return out
+}
+
+func (r alertRuns) first() []float64   { return r.each(func(x alertRun) float64 { return x.first }) }
+func (r alertRuns) again() []float64   { return r.each(func(x alertRun) float64 { return x.again }) }
+func (r alertRuns) elapsed() []float64 { return r.each(func(x alertRun) float64 { return x.elapsed }) }
+func (r alertRuns) resident() []float64 {
+	return r.each(func(x alertRun) float64 { return x.resident })
+}
+
+func (r alertRuns) late() (all []float64) {
+	for _, x := range r {
+		all = append(all, x.late...)
+	}
+	return all
+}
+
+func (r alertRuns) lost() (n int) {
+	for _, x := range r {
+		n += x.lost
+	}
+	return n
 }

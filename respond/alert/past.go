@@ -44,9 +44,9 @@ type past struct {
 	firing                                     bool
 }
 
-// note writes into the notification log what was told, all of it durable together. It comes
-// before the record in the database, which waits for others there: what was sent and is not
-// in the log is sent again after a kill.
+// note writes into the notification log what was told. It comes before the record in the
+// database, and waits for no disk: what was sent and is not in the log is sent again after a
+// kill.
 func (p *Pipeline) note(all []delivery) error {
 	for i := range all {
 		x := &all[i]
@@ -57,7 +57,7 @@ func (p *Pipeline) note(all []delivery) error {
 			return fmt.Errorf("cannot note what was told: %w", err)
 		}
 	}
-	return p.log.keep()
+	return p.log.write()
 }
 
 // noted frees the group and has the delivery recorded.

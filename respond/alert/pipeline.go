@@ -109,7 +109,7 @@ func New(o Options) (*Pipeline, error) {
 		Name: "evenkeel_notifications_total", Help: "Notifications, by integration and status (sent, failed, held).",
 	}, []string{"integration", "status"})
 	p.storms.load(p.log.past, time.Now())
-	p.notes = &ledger[delivery]{store: p.note, done: p.noted, gather: 2 * time.Millisecond}
+	p.notes = &ledger[delivery]{store: p.note, done: p.noted, gather: time.Millisecond}
 	p.records = &ledger[delivery]{store: p.record, done: p.recorded, gather: 20 * time.Millisecond}
 	missed, err := p.missed(context.Background(), p.log.past)
 	if err != nil {

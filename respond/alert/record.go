@@ -96,6 +96,9 @@ const eachMessage = 20
 
 // record writes a row for each incident of each delivery, and the facts.
 func (p *Pipeline) record(all []delivery) error {
+	if err := p.log.sync(); err != nil {
+		p.o.Logger.Error("cannot keep what was told", "err", err)
+	}
 	ctx := context.Background()
 	type kind struct {
 		receiver, integration, status, detail string

@@ -87,8 +87,9 @@ func (t *told) Query(params ...nflog.QueryParam) ([]*nflogpb.Entry, error) {
 	return t.log.Query(params...)
 }
 
-// keep puts what was noted on disk.
-func (t *told) keep() error {
+// write puts what was noted into the file, where a kill of this program leaves it alone;
+// sync makes it survive the machine.
+func (t *told) write() error {
 	t.disk.Lock()
 	defer t.disk.Unlock()
 	t.mu.Lock()
@@ -107,9 +108,6 @@ func (t *told) keep() error {
 		t.file = f
 	}
 	n, err := t.file.Write(pending)
-	if err == nil {
-		err = t.file.Sync()
-	}
 	if err != nil { // part of an entry may be in the file: only a snapshot mends it
 		_ = t.file.Close()
 		t.file, t.grown = nil, compactAt
@@ -117,6 +115,20 @@ func (t *told) keep() error {
 	}
 	t.grown += n
 	return nil
+}
+
+func (t *told) sync() error {
+	t.disk.Lock()
+	f := t.file
+	t.disk.Unlock()
+	if f == nil {
+		return nil
+	}
+	// Without the lock: what is noted meanwhile need not wait.
+	if err := f.Sync(); err != nil && !errors.Is(err, os.ErrClosed) {
+		return fmt.Errorf("cannot keep the notification log: %w", err)
+	}
+	return nil // a closed one has become a snapshot, which was synced
 }
 
 // compact writes a snapshot without what has expired, where much lies behind the last one.
