@@ -204,9 +204,17 @@ func (b *Book) write(ctx context.Context, now time.Time, opened, resolved, refre
 				}
 			}
 		}
-		for _, f := range refreshed {
-			if _, err := tx.ExecContext(ctx, `UPDATE findings SET seen_ms = ? WHERE id = ?`, state.Millis(f.SeenAt), f.ID); err != nil {
-				return fmt.Errorf("cannot refresh finding %d: %w", f.ID, err)
+		if len(refreshed) > 0 { // all of them have been seen now
+			ids := make([]int64, len(refreshed))
+			for i := range refreshed {
+				ids[i] = refreshed[i].ID
+			}
+			list, err := json.Marshal(ids)
+			if err != nil {
+				return err
+			}
+			if _, err := tx.ExecContext(ctx, `UPDATE findings SET seen_ms = ? WHERE id IN (SELECT value FROM json_each(?))`, state.Millis(now), string(list)); err != nil {
+				return fmt.Errorf("cannot refresh %d findings: %w", len(ids), err)
 			}
 		}
 		for _, f := range resolved {

@@ -66,7 +66,11 @@ func (b *Book) board(ctx context.Context, q querier, now time.Time) (*board, err
 			d.recent = append(d.recent, &all[i])
 		}
 	}
-	rows, err := q.QueryContext(ctx, `SELECT DISTINCT f.incident, f.name FROM incidents i JOIN findings f ON f.incident = i.number WHERE i.status IN ('open', 'acknowledged', 'mitigated') AND i.service = '' AND f.service = '' ORDER BY f.incident`)
+	if !slices.ContainsFunc(all, func(i respond.Incident) bool { return i.Service == "" }) {
+		return d, nil
+	}
+	// CROSS JOIN has SQLite begin with the incidents, which are few.
+	rows, err := q.QueryContext(ctx, `SELECT DISTINCT f.incident, f.name FROM incidents i CROSS JOIN findings f ON f.incident = i.number WHERE i.status IN ('open', 'acknowledged', 'mitigated') AND i.service = '' AND f.service = '' ORDER BY f.incident`)
 	if err != nil {
 		return nil, fmt.Errorf("cannot list incidents: %w", err)
 	}
