@@ -17,6 +17,8 @@ type aggregate struct {
 	op     parser.ItemType
 	leaf   *leaf // what it is of, when nobody else asks for that
 	groups *projection
+	now    vector // of a Live, when there is a leaf: what was fetched
+	err    error
 }
 
 // accumulator is one group at one step. Its arithmetic is the same as the inner engine's,

@@ -12,8 +12,9 @@ import (
 	"github.com/evenkeel/evenkeel/detect/window"
 )
 
-// errTied is returned where PromQL lets the order in which the store gives the series
-// decide.
+// errTied is returned at one time where the order in which the store gives the series
+// decides. Over many steps the inner engine's own choice among equal values is not the same
+// from one query to the next, so any will do.
 var errTied = errors.New("which of equal values are chosen is the engine's to say")
 
 // errParameter is returned for a parameter that the inner engine refuses, in its words.
@@ -78,8 +79,18 @@ func (c *chosen) step(in, out vector, k int, param float64) error {
 				for _, i := range rows {
 					out.vals[at(i)] = window.Gone
 				}
-			case n > most:
+			case n > most && in.n == 1:
 				return errTied
+			case n > most:
+				n = 0
+				for _, i := range rows {
+					if window.IsGone(out.vals[at(i)]) {
+						continue
+					}
+					if n++; n > most {
+						out.vals[at(i)] = window.Gone
+					}
+				}
 			}
 			return nil
 		}
@@ -109,7 +120,7 @@ func (c *chosen) best(in, out vector, rows []int32, at func(int32) int, most int
 			equal = equal || !h.worse(v, h.all[0].v)
 		}
 	}
-	if equal {
+	if equal && in.n == 1 {
 		return errTied
 	}
 	for _, r := range h.all {

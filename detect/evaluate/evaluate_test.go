@@ -320,6 +320,9 @@ func TestRangesArePromQL(t *testing.T) {
 	for _, step := range []time.Duration{time.Minute, 11*time.Minute + 7*time.Millisecond} {
 		var good []string
 		for _, expr := range all {
+			if strings.HasPrefix(expr, "bottomk(2, requests_total * 0)") {
+				continue // among equal values the engine chooses anew with each query
+			}
 			if _, err := w.oracle.Range(t.Context(), expr, from, to, step); err == nil {
 				good = append(good, expr)
 			} else if _, ours := w.engine.Range(t.Context(), expr, from, to, step); ours == nil || !strings.Contains(ours.Error(), err.Error()) {

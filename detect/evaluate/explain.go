@@ -67,7 +67,7 @@ func (e *Incremental) Explain(ctx context.Context, expr string, at time.Time, co
 		}
 	}
 	if x == nil {
-		l, err := e.Live("", expr)
+		l, err := e.follow("", true, expr)
 		if err != nil {
 			return nil, err
 		}
@@ -84,7 +84,9 @@ func (e *Incremental) Explain(ctx context.Context, expr string, at time.Time, co
 			return nil, fmt.Errorf("cannot explain %q: it was not evaluated", expr)
 		}
 		for _, f := range l.families {
-			built.Samples += f.live.read
+			f.of.mu.Lock()
+			built.Samples += f.of.read
+			f.of.mu.Unlock()
 		}
 		x.Built = built
 	}
@@ -105,16 +107,6 @@ func (e *Incremental) Explain(ctx context.Context, expr string, at time.Time, co
 		x.Difference = 1 // other series, or a value that is no number
 	}
 	return x, nil
-}
-
-func (e *Incremental) all() []*Live {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	out := make([]*Live, 0, len(e.lives))
-	for l := range e.lives {
-		out = append(out, l)
-	}
-	return out
 }
 
 // Explain explains one of the Live's expressions at the time of its last evaluation. It is
@@ -181,7 +173,7 @@ func (l *Live) part(n node) Part {
 			p.How = "current value"
 		}
 		p.Series, p.Bytes = len(n.sel.rows), l.share(n)
-		if wrong := n.family.live.wrong; wrong != nil {
+		if wrong := n.family.wrong; wrong != nil {
 			p.Incremental, p.Why = false, wrong.Error()
 		}
 	case *aggregate:
@@ -208,19 +200,21 @@ func (l *Live) part(n node) Part {
 	return p
 }
 
-// share is what a leaf takes of the memory of its family: the windows share the samples
-// that are kept and the labels.
+// share is what a leaf takes of the memory of its states: the windows share the samples
+// that are kept and the labels, and all who look at them share it all.
 func (l *Live) share(n *leaf) int64 {
-	f := n.family
-	if len(f.live.series) == 0 {
+	s := n.family.of
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.series) == 0 {
 		return 0
 	}
 	var all int64
-	for _, s := range n.sel.rows {
-		all += int64(s.Bytes())
+	for _, row := range n.sel.rows {
+		all += int64(row.Bytes())
 	}
-	all += int64(f.spec.AheadBytes() * len(n.sel.rows) / len(f.live.series))
-	return all / int64(max(1, len(f.spec.Windows)))
+	all += int64(s.spec.AheadBytes() * len(n.sel.rows) / len(s.series))
+	return all / int64(max(1, len(s.spec.Windows))) / int64(max(1, len(s.who())))
 }
 
 // Shares says how many of some expressions are evaluated from windows as a whole, in

@@ -3,6 +3,7 @@ package evaluate
 import (
 	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -10,19 +11,33 @@ import (
 	"github.com/evenkeel/evenkeel/detect/window"
 )
 
+// selector finds series: those of a metric whose labels match, of a fixed time before.
+type selector struct {
+	name     string
+	matchers []*labels.Matcher
+	offset   int64 // milliseconds
+}
+
 // family is the series that one selector finds and all windows that are asked of them.
 // Selectors that find some of the same series, because they say the same and more, are of
 // the same family: errors of a service are of the family of its requests.
 type family struct {
-	name     string
-	matchers []*labels.Matcher
-	offset   int64 // milliseconds
-	spec     window.Spec
-	sels     []*selection
-	leaves   []*leaf
-	owner    *Live     // nil in a replay
-	resumed  bool      // a snapshot was tried
-	live     following // under the lock of its owner
+	selector
+	spec   window.Spec
+	sels   []*selection
+	leaves []*leaf
+
+	// The rest is for those of a Live: where the values come from, and which were fetched.
+	live  *Live
+	of    *states
+	user  *user
+	plain []*leaf      // whose values are fetched
+	sums  []*aggregate // those of one leaf, fetched without its own values
+	// The time of the last fetch, how often series had come and gone by then, what was wrong,
+	// and how often the states were ahead, of late.
+	fetched, shapes int64
+	wrong           error
+	behind          int
 }
 
 // selection is one selector within a family.
@@ -59,7 +74,7 @@ func arrange(leaves []*leaf, tail int64) []*family {
 			}
 		}
 		if f == nil {
-			f = &family{name: l.name, matchers: l.matchers, offset: l.offset, spec: window.Spec{Tail: tail, Lookback: lookback.Milliseconds()}}
+			f = &family{selector: selector{l.name, l.matchers, l.offset}, spec: window.Spec{Tail: tail, Lookback: lookback.Milliseconds()}}
 			by[l.name] = append(by[l.name], f)
 			out = append(out, f)
 		}
@@ -79,16 +94,9 @@ func arrange(leaves []*leaf, tail int64) []*family {
 	return out
 }
 
+// add takes a leaf and its window.
 func (f *family) add(l *leaf) {
-	l.family = f
-	f.leaves = append(f.leaves, l)
-	more := without(l.matchers, f.matchers)
-	at := slices.IndexFunc(f.sels, func(s *selection) bool { return includes(s.more, more) && includes(more, s.more) })
-	if at < 0 {
-		at = len(f.sels)
-		f.sels = append(f.sels, &selection{more: more, full: &shape{}, bare: &shape{}})
-	}
-	l.sel = f.sels[at]
+	f.take(l)
 	if l.fn == window.None {
 		return
 	}
@@ -98,6 +106,19 @@ func (f *family) add(l *leaf) {
 	if _, walks, _ := l.fn.Needs(l.length, f.spec.Tail); walks {
 		f.spec.Tail = max(f.spec.Tail, l.length)
 	}
+}
+
+// take takes a leaf whose window is there.
+func (f *family) take(l *leaf) {
+	l.family = f
+	f.leaves = append(f.leaves, l)
+	more := without(l.matchers, f.matchers)
+	at := slices.IndexFunc(f.sels, func(s *selection) bool { return includes(s.more, more) && includes(more, s.more) })
+	if at < 0 {
+		at = len(f.sels)
+		f.sels = append(f.sels, &selection{more: more, full: &shape{}, bare: &shape{}})
+	}
+	l.sel = f.sels[at]
 }
 
 func sameMatcher(a, b *labels.Matcher) bool {
@@ -117,7 +138,7 @@ func without(all, some []*labels.Matcher) []*labels.Matcher {
 	return out
 }
 
-func (f *family) matches(ls labels.Labels) bool {
+func (f *selector) matches(ls labels.Labels) bool {
 	for _, m := range f.matchers {
 		if !m.Matches(ls.Get(m.Name)) {
 			return false
@@ -126,7 +147,7 @@ func (f *family) matches(ls labels.Labels) bool {
 	return true
 }
 
-func (f *family) String() string {
+func (f *selector) String() string {
 	var b strings.Builder
 	b.WriteString(f.name)
 	n := 0
@@ -142,4 +163,24 @@ func (f *family) String() string {
 		b.WriteString("}")
 	}
 	return b.String()
+}
+
+// key says what the selector finds.
+func (f *selector) key() string {
+	texts := make([]string, 0, len(f.matchers))
+	for _, m := range f.matchers {
+		texts = append(texts, m.String())
+	}
+	slices.Sort(texts)
+	return strconv.FormatInt(f.offset, 10) + "\xff" + strings.Join(slices.Compact(texts), "\xff")
+}
+
+// anchor is the label by which those who want to know of a series are found.
+func (f *selector) anchor() (labels.Label, bool) {
+	for _, m := range f.matchers {
+		if m.Type == labels.MatchEqual && m.Name != labels.MetricName && m.Value != "" {
+			return labels.Label{Name: m.Name, Value: m.Value}, true
+		}
+	}
+	return labels.Label{}, false
 }

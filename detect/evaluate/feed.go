@@ -24,8 +24,8 @@ type feed struct {
 }
 
 type followers struct {
-	by   map[labels.Label][]*family
-	rest []*family
+	by   map[labels.Label][]*states
+	rest []*states
 }
 
 // entry is what is known of one series of the store.
@@ -35,14 +35,14 @@ type entry struct {
 	st   atomic.Int64 // the start timestamp that came last
 }
 
-// subscription is one series in one family.
+// subscription is one series of some states.
 type subscription struct {
-	*family
+	*states
 	labels atomic.Pointer[labels.Labels]
-	series *tracked // set by the Live, under its lock
+	row    *tracked // under the lock of the states
 }
 
-// arrival is one sample on its way to a family.
+// arrival is one sample on its way to states.
 type arrival struct {
 	to *subscription
 	t  int64
@@ -56,22 +56,12 @@ func newFeed() *feed {
 	return &feed{refs: map[storage.SeriesRef]*entry{}, names: map[string]*followers{}}
 }
 
-// anchor is the label by which a family is found.
-func (f *family) anchor() (labels.Label, bool) {
-	for _, m := range f.matchers {
-		if m.Type == labels.MatchEqual && m.Name != labels.MetricName && m.Value != "" {
-			return labels.Label{Name: m.Name, Value: m.Value}, true
-		}
-	}
-	return labels.Label{}, false
-}
-
-func (f *feed) follow(w *family) {
+func (f *feed) follow(w *states) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	n := f.names[w.name]
 	if n == nil {
-		n = &followers{by: map[labels.Label][]*family{}}
+		n = &followers{by: map[labels.Label][]*states{}}
 		f.names[w.name] = n
 	}
 	if k, ok := w.anchor(); ok {
@@ -82,26 +72,21 @@ func (f *feed) follow(w *family) {
 	f.gen++
 }
 
-func (f *feed) leave(l *Live) {
+func (f *feed) leave(w *states) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	of := func(w *family) bool { return w.owner == l }
-	for _, w := range l.families {
-		n := f.names[w.name]
-		if n == nil {
-			continue
+	n := f.names[w.name]
+	of := func(o *states) bool { return o == w }
+	if k, ok := w.anchor(); ok {
+		n.by[k] = slices.DeleteFunc(n.by[k], of)
+		if len(n.by[k]) == 0 {
+			delete(n.by, k)
 		}
-		if k, ok := w.anchor(); ok {
-			n.by[k] = slices.DeleteFunc(n.by[k], of)
-			if len(n.by[k]) == 0 {
-				delete(n.by, k)
-			}
-		} else {
-			n.rest = slices.DeleteFunc(n.rest, of)
-		}
-		if len(n.by) == 0 && len(n.rest) == 0 {
-			delete(f.names, w.name)
-		}
+	} else {
+		n.rest = slices.DeleteFunc(n.rest, of)
+	}
+	if len(n.by) == 0 && len(n.rest) == 0 {
+		delete(f.names, w.name)
 	}
 	f.gen++
 }
@@ -146,13 +131,13 @@ func (f *feed) match(e, old *entry, ls labels.Labels) {
 		return
 	}
 	var kept *labels.Labels
-	take := func(ws []*family) {
+	take := func(ws []*states) {
 		for _, w := range ws {
 			if !w.matches(ls) {
 				continue
 			}
 			if old != nil {
-				if at := slices.IndexFunc(old.subs, func(s *subscription) bool { return s.family == w }); at >= 0 {
+				if at := slices.IndexFunc(old.subs, func(s *subscription) bool { return s.states == w }); at >= 0 {
 					e.subs = append(e.subs, old.subs[at])
 					kept = old.subs[at].labels.Load()
 					continue
@@ -162,7 +147,7 @@ func (f *feed) match(e, old *entry, ls labels.Labels) {
 				c := ls.Copy()
 				kept = &c
 			}
-			s := &subscription{family: w}
+			s := &subscription{states: w}
 			s.labels.Store(kept)
 			e.subs = append(e.subs, s)
 		}
@@ -231,7 +216,7 @@ func (a *transaction) Commit() error {
 		began := p.st != 0 && p.entry.st.Swap(p.st) != p.st
 		for _, s := range p.entry.subs {
 			// After a failed commit nobody knows what was stored.
-			s.owner.arrive(arrival{to: s, t: p.t, v: p.v, began: began || err != nil, histogram: p.histogram})
+			s.arrive(arrival{to: s, t: p.t, v: p.v, began: began || err != nil, histogram: p.histogram})
 		}
 	}
 	a.pending = a.pending[:0]

@@ -105,7 +105,10 @@ type leaf struct {
 	family *family
 	sel    *selection
 	win    int
-	bare   bool // of a Live: the name has to be dropped
+	// Of a Live: whether the name has to be dropped, and what was fetched.
+	bare bool
+	now  vector
+	err  error
 }
 
 func (l *leaf) eval(e *env) (vector, error) { return e.leaf(l) }

@@ -72,7 +72,8 @@ func reason(err error) string {
 
 // State is what is kept of the series of one selector.
 type State struct {
-	Live    string // whose
+	Live    string // whose; of several, the first one's and how many more there are
+	Shared  int    // how many look at it
 	Series  int
 	Select  string
 	Windows []time.Duration
@@ -85,37 +86,28 @@ type State struct {
 
 // States lists what is kept, the most costly first.
 func (e *Incremental) States() []State {
-	e.mu.Lock()
-	lives := make([]*Live, 0, len(e.lives))
-	for l := range e.lives {
-		lives = append(lives, l)
-	}
-	e.mu.Unlock()
 	var out []State
-	for _, l := range lives {
-		if l.loading.Load() {
-			for _, f := range l.families {
-				out = append(out, State{Live: l.name, Select: f.String()})
-			}
+	for _, s := range e.everything() {
+		is := State{Live: s.names(), Shared: len(s.who()), Select: s.String()}
+		if s.loading.Load() {
+			out = append(out, is)
 			continue
 		}
-		l.mu.Lock()
-		for _, f := range l.families {
-			s := State{Live: l.name, Select: f.String(), Series: len(f.live.series), Bytes: f.live.bytes, Loaded: f.live.loaded}
-			if f.live.wrong != nil {
-				s.Wrong, s.Loaded = f.live.wrong.Error(), true
-			}
-			for i, w := range f.spec.Windows {
-				s.Windows = append(s.Windows, time.Duration(w.Length)*time.Millisecond)
-				own := int64(f.spec.WindowBytes(i))
-				for _, of := range f.live.series {
-					own += int64(of.WindowBytes(i))
-				}
-				s.WindowBytes = append(s.WindowBytes, own)
-			}
-			out = append(out, s)
+		s.mu.Lock()
+		is.Series, is.Bytes, is.Loaded = len(s.series), s.bytes, s.loaded
+		if s.wrong != nil {
+			is.Wrong, is.Loaded = s.wrong.Error(), true
 		}
-		l.mu.Unlock()
+		for i, w := range s.spec.Windows {
+			is.Windows = append(is.Windows, time.Duration(w.Length)*time.Millisecond)
+			own := int64(s.spec.WindowBytes(i))
+			for _, row := range s.series {
+				own += int64(row.WindowBytes(i))
+			}
+			is.WindowBytes = append(is.WindowBytes, own)
+		}
+		s.mu.Unlock()
+		out = append(out, is)
 	}
 	slices.SortFunc(out, func(a, b State) int {
 		return cmp.Or(cmp.Compare(b.Bytes, a.Bytes), strings.Compare(a.Live, b.Live), strings.Compare(a.Select, b.Select))
@@ -133,20 +125,22 @@ var (
 	sharedDesc  = prometheus.NewDesc("evenkeel_evaluate_shared_bytes", "Memory that the windows of a series share: its labels, its newest samples, its resets.", nil, nil)
 	eachDesc    = prometheus.NewDesc("evenkeel_evaluate_bytes_per_series", "Memory of a series with all of its windows, on average.", nil, nil)
 	loadingDesc = prometheus.NewDesc("evenkeel_evaluate_loading", "Groups of series whose windows have not been read from the store yet.", nil, nil)
+	usesDesc    = prometheus.NewDesc("evenkeel_evaluate_group_uses", "How often groups of series are looked at: by two groups of rules twice, for the memory of one.", nil, nil)
 	groupsDesc  = prometheus.NewDesc("evenkeel_evaluate_groups", "Groups of series of which windows are kept, or are to be.", nil, nil)
 )
 
 func (kept) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{seriesDesc, windowsDesc, bytesDesc, sharedDesc, eachDesc, loadingDesc, groupsDesc} {
+	for _, d := range []*prometheus.Desc{seriesDesc, windowsDesc, bytesDesc, sharedDesc, eachDesc, loadingDesc, groupsDesc, usesDesc} {
 		to <- d
 	}
 }
 
 func (k kept) Collect(to chan<- prometheus.Metric) {
 	windows, bytes := map[string]float64{}, map[string]float64{}
-	var series, all, own, loading, groups float64
+	var series, all, own, loading, groups, uses float64
 	for _, s := range k.e.States() {
 		groups++
+		uses += float64(s.Shared)
 		if !s.Loaded {
 			loading++
 		}
@@ -165,6 +159,7 @@ func (k kept) Collect(to chan<- prometheus.Metric) {
 	gauge(seriesDesc, series)
 	gauge(loadingDesc, loading)
 	gauge(groupsDesc, groups)
+	gauge(usesDesc, uses)
 	gauge(sharedDesc, max(0, all-own))
 	gauge(eachDesc, all/max(1, series))
 	for name := range windows {
@@ -185,14 +180,14 @@ func (e *Incremental) Progress() (ready, all int, samples int64) {
 	return ready, all, e.samples.Load()
 }
 
-// tooMuch says that a family has no room, and who takes most. The caller holds the lock of l.
-func (e *Incremental) tooMuch(l *Live, f *family) {
+// tooMuch says that some states have no room, and who takes most. The caller holds their lock.
+func (e *Incremental) tooMuch(s *states) {
 	go func() { // States takes that lock
 		var most []string
 		for _, s := range e.States()[:min(3, len(e.States()))] {
 			most = append(most, fmt.Sprintf("%s of %s: %d series, %d MiB", s.Select, s.Live, s.Series, s.Bytes>>20))
 		}
-		e.opts.Logger.Warn("the limit on the state of windows is reached: the engine reads every sample instead", "of", l.name, "series", f.String(),
+		e.opts.Logger.Warn("the limit on the state of windows is reached: the engine reads every sample instead", "of", s.names(), "series", s.String(),
 			"limit_mib", e.opts.StateLimit>>20, "most", strings.Join(most, "; "))
 	}()
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/evenkeel/evenkeel/detect/window"
 )
 
-// A snapshot is a line, and for each family a section: its length as a varint, its bytes,
+// A snapshot is a line, and for each group of series a section: its length as a varint, its bytes,
 // and their CRC-32C. It holds no samples but the ones windows begin with; Resume holds it
 // against the store.
 const (
@@ -29,7 +29,7 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// section is what a snapshot says of one family.
+// section is what a snapshot says of the series of one selector.
 type section struct {
 	at    int64 // the time the windows stand at
 	late  int64 // samples up to this time were all there
@@ -40,32 +40,27 @@ type section struct {
 func (e *Incremental) Snapshot(w io.Writer) error {
 	e.mu.Lock()
 	e.kept = nil
-	lives := make([]*Live, 0, len(e.lives))
-	for l := range e.lives {
-		lives = append(lives, l)
-	}
 	e.mu.Unlock()
 	out := bufio.NewWriterSize(w, 1<<16)
 	out.WriteString(snapshotHead)
 	var b []byte
-	for _, l := range lives {
-		l.mu.Lock()
-		for _, f := range l.families {
-			if b = f.snapshot(b[:0], e.opts.OutOfOrder.Milliseconds()); len(b) > 0 {
-				out.Write(binary.AppendUvarint(nil, uint64(len(b))))
-				out.Write(b)
-				out.Write(binary.BigEndian.AppendUint32(nil, crc32.Checksum(b, castagnoli)))
-			}
+	for _, s := range e.everything() {
+		s.mu.Lock()
+		b = s.snapshot(b[:0], e.opts.OutOfOrder.Milliseconds())
+		s.mu.Unlock()
+		if len(b) > 0 {
+			out.Write(binary.AppendUvarint(nil, uint64(len(b))))
+			out.Write(b)
+			out.Write(binary.BigEndian.AppendUint32(nil, crc32.Checksum(b, castagnoli)))
 		}
-		l.mu.Unlock()
 	}
 	return out.Flush()
 }
 
-// key says what a family is, windows included.
-func (f *family) key() string {
-	b := fmt.Appendf(nil, "%s %d %d", f, f.offset, f.spec.Tail)
-	for _, w := range f.spec.Windows {
+// what says what is kept: of which series which windows.
+func (s *states) what() string {
+	b := fmt.Appendf(nil, "%s %d %d", s, s.offset, s.spec.Tail)
+	for _, w := range s.spec.Windows {
 		b = strconv.AppendInt(append(b, ' '), w.Length, 10)
 		if w.Sums {
 			b = append(b, '+')
@@ -74,36 +69,36 @@ func (f *family) key() string {
 	return string(b)
 }
 
-// snapshot appends a section's bytes: nothing when the family cannot be resumed.
-func (f *family) snapshot(b []byte, outOfOrder int64) []byte {
+// snapshot appends a section's bytes: nothing when they cannot be resumed.
+func (s *states) snapshot(b []byte, outOfOrder int64) []byte {
 	late := int64(math.MinInt64 / 2)
-	for _, s := range f.live.series {
-		late = max(late, s.LastT())
+	for _, row := range s.series {
+		late = max(late, row.LastT())
 	}
-	late = min(late, f.live.at) - outOfOrder
-	by := f.spec.Keeps(f.live.at, late)
-	if !f.live.loaded || f.live.wrong != nil || f.live.dirty || by < 0 || len(f.live.series) == 0 {
+	late = min(late, s.at) - outOfOrder
+	by := s.spec.Keeps(s.at, late)
+	if !s.loaded || s.wrong != nil || s.dirty || by < 0 || len(s.series) == 0 {
 		return b
 	}
-	b = text(b, f.key())
-	b = binary.AppendVarint(b, f.live.at)
+	b = text(b, s.what())
+	b = binary.AppendVarint(b, s.at)
 	b = binary.AppendVarint(b, late)
 	b = append(b, byte(by))
-	b = binary.AppendUvarint(b, uint64(len(f.live.series)))
+	b = binary.AppendUvarint(b, uint64(len(s.series)))
 	symbols := map[string]uint64{}
-	symbol := func(s string) {
-		n, known := symbols[s]
+	symbol := func(of string) {
+		n, known := symbols[of]
 		if known {
 			b = binary.AppendUvarint(b, n)
 			return
 		}
-		symbols[s] = uint64(len(symbols)) + 1
-		b = text(append(b, 0), s)
+		symbols[of] = uint64(len(symbols)) + 1
+		b = text(append(b, 0), of)
 	}
-	for _, s := range f.live.series {
-		b = binary.AppendUvarint(b, uint64(s.Labels.Len()))
-		s.Labels.Range(func(l labels.Label) { symbol(l.Name); symbol(l.Value) })
-		b = s.Append(b, by, f.live.at)
+	for _, row := range s.series {
+		b = binary.AppendUvarint(b, uint64(row.Labels.Len()))
+		row.Labels.Range(func(l labels.Label) { symbol(l.Name); symbol(l.Value) })
+		b = row.Append(b, by, s.at)
 	}
 	return b
 }
@@ -204,82 +199,82 @@ func (d *decoder) text() string {
 	return s
 }
 
-// resume builds a family from a snapshot and the samples since. It is false when there is
+// resume builds the states from a snapshot and the samples since. It is false when there is
 // none that fits.
-func (l *Live) resume(ctx context.Context, f *family, now int64) (bool, error) {
-	if f.resumed {
+func (s *states) resume(ctx context.Context, now int64) (bool, error) {
+	if s.resumed {
 		return false, nil
 	}
-	f.resumed = true
-	l.e.mu.Lock()
-	kept, ok := l.e.kept[f.key()]
-	l.e.mu.Unlock()
+	s.resumed = true
+	s.e.mu.Lock()
+	kept, ok := s.e.kept[s.what()]
+	s.e.mu.Unlock()
 	if !ok || kept.at > now || kept.at < now-maxResume {
 		return false, nil
 	}
-	late := min(kept.late, kept.at-l.e.opts.OutOfOrder.Milliseconds())
+	late := min(kept.late, kept.at-s.e.opts.OutOfOrder.Milliseconds())
 	d := decoder{b: kept.bytes}
 	by := int(d.uint())
-	if by < 0 || by >= len(f.spec.Windows) || by < f.spec.Keeps(kept.at, late) || f.spec.Keeps(kept.at, late) < 0 {
+	if by < 0 || by >= len(s.spec.Windows) || by < s.spec.Keeps(kept.at, late) || s.spec.Keeps(kept.at, late) < 0 {
 		return false, nil
 	}
-	first := kept.at - f.spec.Windows[by].Length + 1
-	if now-first > f.spec.Span()/2 {
+	first := kept.at - s.spec.Windows[by].Length + 1
+	if now-first > s.spec.Span()/2 {
 		return false, nil // it would not be much cheaper
 	}
-	if err := f.decode(&d, by, kept.at); err != nil {
-		l.e.opts.Logger.Warn("cannot use the snapshot of windows: they are built from the samples", "of", l.name, "series", f.String(), "error", err)
-		l.release(f)
+	if err := s.decode(&d, by, kept.at); err != nil {
+		s.e.opts.Logger.Warn("cannot use the snapshot of windows: they are built from the samples", "of", s.names(), "series", s.String(), "error", err)
+		s.release()
 		return false, nil
 	}
-	set, err := l.e.selectSeries(ctx, false, first, now, f.matchers)
+	set, err := s.e.selectSeries(ctx, false, first, now, s.matchers)
 	if err != nil {
 		return false, err
 	}
 	defer set.Close()
-	seen := make(map[*tracked]bool, len(f.live.series))
+	seen := make(map[*tracked]bool, len(s.series))
 	for set.Next() {
-		s := f.find(set.Labels())
-		if s != nil {
-			seen[s] = true
-			n, err := s.Resume(set.Iterator(first), by, kept.at, now)
-			f.live.read += int64(n)
+		row := s.find(set.Labels())
+		if row != nil {
+			seen[row] = true
+			n, err := row.Resume(set.Iterator(first), by, kept.at, now)
+			s.read += int64(n)
 			if errors.Is(err, window.ErrChanged) {
-				s.Dirty, f.live.dirty = true, true
+				row.Dirty, s.dirty = true, true
 			} else if err != nil {
 				return false, err
 			}
 			continue
 		}
-		s = f.enter(window.New(&f.spec, set.Labels().Copy()))
-		seen[s] = true
-		n, floats, err := s.Load(set.Iterator(first), now)
-		f.live.read += int64(n)
+		row = s.enter(window.New(&s.spec, set.Labels().Copy()))
+		seen[row] = true
+		n, floats, err := row.Load(set.Iterator(first), now)
+		s.read += int64(n)
 		if err != nil {
 			return false, err
 		}
 		if !floats {
-			l.release(f)
+			s.release()
 			return false, nil
 		}
 	}
 	if err := set.Err(); err != nil {
 		return false, err
 	}
-	for _, s := range f.live.series {
-		if seen[s] {
+	for _, row := range s.series {
+		if seen[row] {
 			continue
 		}
-		if _, err := s.Resume(chunkenc.NewNopIterator(), by, kept.at, now); err != nil {
-			s.Dirty, f.live.dirty = true, true
+		if _, err := row.Resume(chunkenc.NewNopIterator(), by, kept.at, now); err != nil {
+			row.Dirty, s.dirty = true, true
 		}
 	}
-	f.live.at = kept.at
+	s.at = kept.at
 	return true, nil
 }
 
 // decode makes the series of a section.
-func (f *family) decode(d *decoder, by int, at int64) error {
+func (s *states) decode(d *decoder, by int, at int64) error {
 	n := d.uint()
 	var symbols []string
 	symbol := func() string {
@@ -305,15 +300,15 @@ func (f *family) decode(d *decoder, by int, at int64) error {
 				return errSnapshot
 			}
 		}
-		s := window.New(&f.spec, b.Labels())
-		rest, err := s.Read(d.b, by, at)
+		row := window.New(&s.spec, b.Labels())
+		rest, err := row.Read(d.b, by, at)
 		if err != nil {
 			return err
 		}
 		if d.b = rest; d.bad {
 			return errSnapshot
 		}
-		f.enter(s)
+		s.enter(row)
 	}
 	return nil
 }

@@ -289,7 +289,7 @@ func walk(f Function, p []Point, t int64, param float64) (v float64, ok, sure bo
 		for i := range p {
 			values[i] = p[i].V
 		}
-		return quantile(param, values), true, true
+		return QuantileOf(param, values), true, true
 	}
 	return 0, false, false
 }
@@ -358,8 +358,9 @@ func regression(p []Point, origin int64) (slope, intercept float64) {
 	return slope, y/n - slope*x/n
 }
 
-// quantile by linear interpolation; the values are sorted in place, NaNs first.
-func quantile(q float64, values []float64) float64 {
+// QuantileOf is the quantile q of some values, at least one, by linear interpolation. They
+// are sorted in place, NaNs first.
+func QuantileOf(q float64, values []float64) float64 {
 	switch {
 	case math.IsNaN(q):
 		return math.NaN()

@@ -317,20 +317,23 @@ func (s *Spec) Span() int64 {
 // iterator, for samples up to at least the time until, if there are any.
 type Missing func(s *Series, window int, after, until int64) error
 
-// Advance moves the left side of one window on to the time t.
-func (s *Series) Advance(i int, t int64, missing Missing) error {
+// Advance moves the left side of one window on to the time t. It returns the time of the
+// last sample that has left, one before all others when none has.
+func (s *Series) Advance(i int, t int64, missing Missing) (gone int64, err error) {
 	w, left := &s.wins[i], t-s.spec.Windows[i].Length
+	gone = math.MinInt64 / 2
 	if w.seq == 0 || w.T > left {
-		return nil
+		return gone, nil
 	}
 	x := s.sum(i)
 	short := s.short(i)
 	ahead := s.spec.read(i)
 	for w.T <= left {
+		gone = w.T
 		if w.seq == s.seq {
 			w.seq, w.left = 0, 0
 			s.forget(i)
-			return nil
+			return gone, nil
 		}
 		was := w.V
 		if short {
@@ -338,7 +341,7 @@ func (s *Series) Advance(i int, t int64, missing Missing) error {
 		} else {
 			if w.left == 0 {
 				if err := s.more(i, left, missing); err != nil {
-					return err
+					return gone, err
 				}
 				ahead = s.spec.ahead[i]
 			}
@@ -355,7 +358,7 @@ func (s *Series) Advance(i int, t int64, missing Missing) error {
 	if len(s.resets) > 16 {
 		s.trim()
 	}
-	return nil
+	return gone, nil
 }
 
 // Leaves says whether Advance to the time t moves a window on.
