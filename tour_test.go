@@ -22,7 +22,7 @@ var tour = []string{
 	"declare",
 	"declare/yamldoc",
 	"declare/blueprint declare/catalog declare/dashboard declare/gatefile declare/manifest declare/oncall declare/openslo declare/planfile declare/routing declare/rulefile declare/runbook declare/scrapefile declare/settings",
-	"declare/request",
+	"declare/grafana declare/request",
 	"declare/workspace",
 	"observe",
 	"observe/logs observe/metrics",

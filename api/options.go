@@ -97,6 +97,8 @@ type Options struct {
 	URL func(path string) string
 	// Patterns are those of the logs. Optional: without it there are none.
 	Patterns Patterns
+	// Overview makes the dashboard of a service. Optional.
+	Overview Overview
 	// Telemetry reports on what is sent and whether anybody looks at it. Optional.
 	Telemetry TelemetryReport
 	// Stores reports on what keeps the data. Optional.

@@ -22,7 +22,7 @@ func (a *App) faces() (map[string]http.Handler, error) {
 		Budget:   a.budgetReport,
 		Reaching: api.Reaching{Escalations: a.ladder, Reach: a.reach}, Whys: api.Whys{Trace: a.whyFinding, Explain: a.explain},
 		Roster:   a.roster,
-		Patterns: a.patterns, Telemetry: a.telemetry,
+		Patterns: a.patterns, Telemetry: a.telemetry, Overview: a.overview,
 		Traces: a.traces, Logs: a.logs, Calls: a.seenCalls,
 		Started: a.started, Logger: a.o.Logger.With("room", "api"), Version: a.o.Version, Closing: a.closing,
 	})

@@ -207,14 +207,22 @@ func chartUnit(u string) string {
 func (c *Chart) stacked() *Chart {
 	out := *c
 	out.Series = make([]ChartLine, len(c.Series))
-	sum := make([]float64, len(c.X))
+	sum, there := make([]float64, len(c.X)), make([]bool, len(c.X))
+	for _, s := range c.Series {
+		for j, v := range s.Values {
+			there[j] = there[j] || !math.IsNaN(float64(v))
+		}
+	}
 	for i, s := range c.Series {
 		line := ChartLine{Label: s.Label, Values: make([]Reading, len(s.Values))}
 		for j, v := range s.Values {
 			if f := float64(v); !math.IsNaN(f) {
 				sum[j] += f
 			}
-			line.Values[j] = Reading(sum[j])
+			line.Values[j] = Reading(math.NaN())
+			if there[j] {
+				line.Values[j] = Reading(sum[j])
+			}
 		}
 		out.Series[i] = line
 	}

@@ -160,7 +160,8 @@
   // pile puts each line on top of those before it.
   const pile = (raw) => {
     const sum = [];
-    return raw.map((values) => values.map((v, j) => (sum[j] = (sum[j] || 0) + (v || 0))));
+    const gap = (j) => raw.every((values) => values[j] == null);
+    return raw.map((values) => values.map((v, j) => (gap(j) ? null : (sum[j] = (sum[j] || 0) + (v || 0)))));
   };
   const faint = (name) => ink(name).replace(/^rgb\(/, "rgba(").replace(/\)$/, ", .3)");
 
