@@ -40,7 +40,7 @@ var tour = []string{
 	"respond/escalation respond/oncall respond/reach",
 	"respond/why",
 	"act",
-	"act/account act/authority act/change",
+	"act/account act/authority act/change act/view",
 	"act/hook act/gate act/request act/runbook act/verify",
 	"learn",
 	"learn/approval learn/delivery learn/review learn/toil learn/tune",

@@ -27,6 +27,7 @@ import (
 	requestdesk "github.com/evenkeel/evenkeel/act/request"
 	runner "github.com/evenkeel/evenkeel/act/runbook"
 	"github.com/evenkeel/evenkeel/act/verify"
+	"github.com/evenkeel/evenkeel/act/view"
 	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/declare/workspace"
 	"github.com/evenkeel/evenkeel/detect"
@@ -40,6 +41,7 @@ import (
 	"github.com/evenkeel/evenkeel/observe"
 	"github.com/evenkeel/evenkeel/observe/logs"
 	"github.com/evenkeel/evenkeel/observe/metrics"
+	"github.com/evenkeel/evenkeel/observe/overview"
 	"github.com/evenkeel/evenkeel/observe/trace"
 	"github.com/evenkeel/evenkeel/respond"
 	"github.com/evenkeel/evenkeel/respond/alert"
@@ -50,6 +52,11 @@ import (
 )
 
 const shop = `
+-- dashboards/orders.yml --
+title: Orders
+service: checkout
+variables: [{name: job, label: job, of: up}]
+rows: [{title: A, panels: [{title: Up, type: stat, max: 1, thresholds: [{value: 1, level: ok}], words: {"1": "yes"}, queries: [{promql: 'up{job="$job"}'}]}]}]
 -- evenkeel.yml --
 external_url: https://evenkeel.example
 evaluation: {interval: 5s}
@@ -224,6 +231,10 @@ func newWorld(t *testing.T) *world {
 		Delivery: func(ctx context.Context, _ []declare.ServiceID, from, to time.Time) (delivery.Report, error) {
 			found, err := changes.List(ctx, act.ChangeFilter{})
 			return delivery.Make(delivery.Input{Changes: found, Production: change.Production, Repository: func(string) declare.ServiceID { return "" }}, from, to), err
+		},
+		Views: view.NewBook(w.db),
+		Overview: func(ctx context.Context, svc *declare.Service, _ time.Time) (*declare.Dashboard, error) {
+			return overview.Generate(ctx, ws, svc, overview.Look{Series: func(context.Context, string) (bool, error) { return false, nil }})
 		},
 		Gates: gate.NewBook(w.db).List, Verification: verify.NewBook(w.db).Get,
 		Gate: func(ctx context.Context, now time.Time, who act.Identity, q gate.Question) (gate.Decision, error) {

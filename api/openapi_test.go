@@ -14,6 +14,7 @@ import (
 	"github.com/pb33f/libopenapi"
 
 	"github.com/evenkeel/evenkeel/act"
+	"github.com/evenkeel/evenkeel/act/view"
 	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/detect"
 	"github.com/evenkeel/evenkeel/observe/pattern"
@@ -195,11 +196,21 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 		"/reviews", "/changes", "/changes/c-1", "/runbooks", "/runbooks/restart", "/runs", "/journal", "/journal/2/causes", "/oncall", "/oncall/shifts", "/oncall/overrides", "/oncall/calendars/schedule/shop", "/oncall/load", "/silences", "/tokens",
 		"/findings/1/why", "/oncall/explain?labels=severity%3Dpage", "/incidents/1/escalation", "/incidents/1/handups", "/incidents/1/deliveries", "/deliveries", "/contacts", "/quiet-hours",
 		"/duties", "/loans", "/upkeep", "/approvals?days=7", "/patterns?limit=1", "/patterns/" + patternsUntil(w.now).List("", w.now.Add(-time.Hour), w.now)[0].ID, "/pattern-shifts?service=checkout&quiet=30m",
-		"/telemetry",
+		"/telemetry", "/dashboards", "/dashboards/orders", "/services/checkout/dashboard", "/views",
 	} {
 		do[any](w, alice, "GET", path, nil, 200)
 	}
 	w.tryGate()
+	do[any](w, alice, "GET", "/dashboards/none", nil, 404)
+	saved := do[view.View](w, alice, "POST", "/views", NewView{Name: "slow", URL: "/explore?traces=%7B%7D"}, 201)
+	do[any](w, alice, "POST", "/views", NewView{Name: "slow", URL: "/explore"}, 400)
+	do[any](w, alice, "POST", "/views", NewView{Name: "away", URL: "https://elsewhere.example/"}, 400)
+	do[any](w, alice, "POST", "/views", NewView{Name: "theirs", URL: "/explore", Team: "nobodys"}, 403)
+	do[any](w, bob, "DELETE", fmt.Sprintf("/views/%d", saved.ID), nil, 404)
+	if found := do[List[view.View]](w, alice, "GET", "/views", nil, 200); len(found.Items) != 1 || found.Items[0].URL != "/explore?traces=%7B%7D" || found.Items[0].Owner != "alice" {
+		t.Errorf("%+v", found)
+	}
+	do[any](w, alice, "DELETE", fmt.Sprintf("/views/%d", saved.ID), nil, 204)
 	do[any](w, alice, "DELETE", "/silences/"+s.ID, nil, 204)
 	do[any](w, alice, "GET", "/nothing", nil, 404)
 	do[any](w, alice, "GET", "/traces/abcdef", nil, 404)

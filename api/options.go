@@ -99,6 +99,8 @@ type Options struct {
 	Patterns Patterns
 	// Overview makes the dashboard of a service. Optional.
 	Overview Overview
+	// Views are addresses that people save. Optional.
+	Views Views
 	// Telemetry reports on what is sent and whether anybody looks at it. Optional.
 	Telemetry TelemetryReport
 	// Stores reports on what keeps the data. Optional.

@@ -18,7 +18,7 @@ const (
 
 // routes is the table that both the handlers and the OpenAPI document come from.
 func (s *server) routes() []route {
-	return slices.Concat(s.requestRoutes(), s.reachRoutes(), s.authorityRoutes(), s.onCallRoutes(), s.deskRoutes(), s.outcomeRoutes(), s.statusPageRoutes(), s.traceRoutes(), s.dashboardRoutes(), s.dashboardRoutes(), []route{
+	return slices.Concat(s.requestRoutes(), s.reachRoutes(), s.authorityRoutes(), s.onCallRoutes(), s.deskRoutes(), s.outcomeRoutes(), s.statusPageRoutes(), s.traceRoutes(), s.dashboardRoutes(), s.viewRoutes(), []route{
 		get("/whoami", "Who is asking, and what they may do.", s.whoami),
 		get("/status", "The server at a glance: what needs somebody, how long it runs, what it keeps.", s.status),
 		get("/workspace", "What is declared, and what is wrong with it.", s.workspace),

@@ -168,7 +168,7 @@ func (s *server) differences(c *call, q differencesQuery) (*contrast.Result, err
 	if err = cmp.Or(s.kept(), err); err != nil {
 		return nil, err
 	}
-	rows, filter := s.Logs, q.Query
+	rows, chosen := s.Logs, contrast.Selection{Filter: q.Query}
 	switch q.Of {
 	case "", "logs":
 		if _, err := logs.ParseQuery(q.Query, s.Now()); err != nil {
@@ -179,9 +179,14 @@ func (s *server) differences(c *call, q differencesQuery) (*contrast.Result, err
 		if err != nil {
 			return nil, invalid("query", q.Query, err.Error())
 		}
-		rows, filter = s.Traces.Rows(), search.Filter()
+		search.From, search.To = from, to
+		found, err := s.Traces.Select(c.Context(), search)
+		if err != nil {
+			return nil, err
+		}
+		rows, chosen = s.Traces.Rows(), contrast.Selection{Filter: found.Filter, Others: found.Others, Keep: found.Has}
 	default:
 		return nil, invalid("of", q.Of, "logs or traces")
 	}
-	return contrast.Rows(c.Context(), rows, filter, from, to, s.Now())
+	return contrast.Rows(c.Context(), rows, chosen, from, to, s.Now())
 }

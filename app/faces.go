@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"path/filepath"
 
+	"github.com/evenkeel/evenkeel/act/view"
 	"github.com/evenkeel/evenkeel/api"
 )
 
@@ -22,7 +23,7 @@ func (a *App) faces() (map[string]http.Handler, error) {
 		Budget:   a.budgetReport,
 		Reaching: api.Reaching{Escalations: a.ladder, Reach: a.reach}, Whys: api.Whys{Trace: a.whyFinding, Explain: a.explain},
 		Roster:   a.roster,
-		Patterns: a.patterns, Telemetry: a.telemetry, Overview: a.overview,
+		Patterns: a.patterns, Telemetry: a.telemetry, Overview: a.overview, Views: view.NewBook(a.db),
 		Traces: a.traces, Logs: a.logs, Calls: a.seenCalls,
 		Started: a.started, Logger: a.o.Logger.With("room", "api"), Version: a.o.Version, Closing: a.closing,
 	})

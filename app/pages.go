@@ -9,6 +9,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/act"
 	"github.com/evenkeel/evenkeel/act/account"
+	"github.com/evenkeel/evenkeel/act/view"
 	"github.com/evenkeel/evenkeel/api"
 	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/journal"
@@ -24,7 +25,7 @@ func (a *App) pages() (http.Handler, error) {
 		Runs: a.runs, Reviews: a.reviews, Silences: silences{a.alerts}, Accounts: accounts{a.accounts},
 		Query: a.instant, QueryRange: a.series, Replay: a.replay, Hygiene: a.hygiene, Toil: a.toil, LogToil: a.logToil, Requests: a.requests, Delivery: a.delivery, Gate: a.gate, Gates: a.gates.List, Verification: a.verified.Get,
 		Guide: a.runs, Loans: a.accounts, Paging: api.Paging, Logs: a.logs, Traces: a.traces, Exemplars: a.exemplars,
-		Patterns: a.patterns, LabelValues: a.labelValues, Overview: a.overview,
+		Patterns: a.patterns, LabelValues: a.labelValues, Overview: a.overview, Views: view.NewBook(a.db),
 		Rules:  a.allRules,
 		Budget: a.budgetReport,
 		Roster: a.roster, Escalations: a.ladder, Reach: a.reach,

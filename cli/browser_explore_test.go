@@ -102,3 +102,57 @@ func TestBrowserDashboard(t *testing.T) {
 	p.declare(map[string]string{"dashboards/machine.yml": strings.Replace(machineBoard, "title: This machine", "title: That machine", 1)})
 	v.finds("/dashboards/machine", "That machine")
 }
+
+// TestBrowserTail: a line that is sent after the page was opened is seen; while it is
+// paused none is; a view of it is saved, and found again after a restart.
+func TestBrowserTail(t *testing.T) {
+	p := newProcess(t)
+	p.accounts("carol")
+	p.start()
+	base := "http://" + p.addr
+	v := signIn(t, chromium(t), base, "carol")
+	v.do("use a desk", chromedp.EmulateViewport(1280, 900))
+	v.open(`/explore?logs=service.name%3Ashop`)
+	v.press("As they come")
+	v.sees("Lines as they come", "live, 0 lines")
+	say(t, base, "shop", "the first order <b>came</b>")
+	say(t, base, "bank", "nobody asked for this")
+	v.sees("the first order <b>came</b>", "live, 1 lines")
+	v.do("pause", chromedp.Click(chromedp.CSS(`#tail [data-pause]`)))
+	say(t, base, "shop", "the second order came")
+	v.sees("paused, 1 new")
+	if text := v.text("#tail"); strings.Contains(text, "second") || strings.Contains(text, "nobody asked") {
+		t.Errorf("it shows what it should not:\n%s", text)
+	}
+	v.do("go on", chromedp.Click(chromedp.CSS(`#tail [data-pause]`)))
+	v.sees("the second order came")
+	v.fill(`#tail input`, "second")
+	v.until("the filter", func() bool {
+		text := v.text("#tail ol")
+		return strings.Contains(text, "second") && !strings.Contains(text, "first")
+	})
+	v.fits()
+	v.picture("tail")
+	v.unfold("Save this view")
+	v.fill(`#view-name`, "orders")
+	v.press("Save")
+	v.sees("Saved.", "Lines as they come")
+	v.open("/views")
+	v.sees("orders", "carol")
+	v.picture("views")
+	p.kill()
+	p.start()
+	v.open("/views")
+	v.press("orders")
+	v.sees("Lines as they come")
+	if at := v.path(); !strings.HasPrefix(at, "/explore?logs=service.name%3Ashop&tail=1") {
+		t.Errorf("the view leads to %s", at)
+	}
+	v.open("/views")
+	v.press("Remove")
+	v.sees("None yet")
+	v.phone().open(`/explore?logs=service.name%3Ashop&tail=1`)
+	v.sees("the second order came")
+	v.fits()
+	v.picture("tail-phone")
+}

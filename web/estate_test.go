@@ -21,6 +21,7 @@ import (
 	"github.com/evenkeel/evenkeel/act/account"
 	"github.com/evenkeel/evenkeel/act/gate"
 	"github.com/evenkeel/evenkeel/act/verify"
+	"github.com/evenkeel/evenkeel/act/view"
 	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/declare/workspace"
 	"github.com/evenkeel/evenkeel/detect"
@@ -124,7 +125,7 @@ func (e *estate) options() Options {
 			return e.query(expr, from, to, step)
 		},
 		Replay: e.replay, Toil: e.toil, LogToil: toil.NewBook(e.db).Log, Requests: e.requestDesk(), Delivery: e.delivery, Gate: e.gate, Gates: gate.NewBook(e.db).List, Verification: verify.NewBook(e.db).Get,
-		Logs: e.lines, Traces: e.spans, Exemplars: e.exemplars, LabelValues: e.labelValues, Overview: e.overview,
+		Logs: e.lines, Traces: e.spans, Exemplars: e.exemplars, LabelValues: e.labelValues, Overview: e.overview, Views: view.NewBook(e.db),
 		Patterns: patternsOfTheNight(),
 		Rules:    func(context.Context) []rule.Rule { return e.rules },
 		Guide:    guideBook{e}, Loans: account.New(e.db),

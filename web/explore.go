@@ -21,6 +21,9 @@ type exploreView struct {
 	TracesPanel    *tracesPanel
 	Differ         []*differPanel
 	DifferURL      string // this page with what is different
+	TailURL        string // the stream of lines as they come; "" unless asked for
+	LiveURL        string // this page with lines as they come
+	StillURL       string // this page with the lines of a time
 	Exemplars      []exemplarLine
 	HasLogs        bool
 	HasTraces      bool
@@ -38,6 +41,7 @@ type exploreView struct {
 	Broken         string // what is wrong with the expression
 	Earlier, Later string
 	Took           time.Duration
+	marks          []ChartMark
 }
 
 // valueLine is one series of the table, with its last value.
@@ -114,7 +118,7 @@ func (s *site) explore(w http.ResponseWriter, r *http.Request, me act.Identity) 
 			v.Chart.Series[i].Look = withQuery("/explore", append(behind, "expr", v.Expr)...)
 		}
 	}
-	v.Chart.Marks = s.allChangeMarks(r.Context(), from, to)
+	v.Chart.Marks = v.marks
 	for _, one := range last {
 		if len(v.Table) == maxTable {
 			v.More = len(last) - maxTable

@@ -34,14 +34,21 @@ func (s *site) telemetry(r *http.Request, v *exploreView, from, to time.Time) {
 	v.HasLogs, v.HasTraces = s.Options.Logs != nil, s.Options.Traces != nil
 	differ := q.Get("differ") != ""
 	v.DifferURL = withQuery(v.Here, "differ", "1", "from", stampURL(from), "to", stampURL(to))
-	marks := s.allChangeMarks(r.Context(), from, to)
-	if v.Logs != "" && v.HasLogs {
+	v.LiveURL, v.StillURL = withQuery(v.Here, "tail", "1", "from", "", "to", "", "differ", ""), withQuery(v.Here, "tail", "")
+	var marks []ChartMark
+	if v.Logs != "" || v.Traces != "" || v.Expr != "" {
+		marks = s.allChangeMarks(r.Context(), from, to)
+	}
+	v.marks = marks
+	if v.Logs != "" && v.HasLogs && q.Get("tail") != "" {
+		v.TailURL = withQuery("/explore/tail", "logs", v.Logs)
+	} else if v.Logs != "" && v.HasLogs {
 		v.LogsPanel = s.lines(r.Context(), v.Logs, from, to)
 		if c := v.LogsPanel.Chart; c != nil {
 			c.Marks = marks
 		}
 		if differ && v.LogsPanel.Broken == "" {
-			p := s.differ(r.Context(), s.Options.Logs, "lines", v.Logs, from, to)
+			p := s.differ(r.Context(), v.Logs, from, to)
 			for i, d := range p.Differences {
 				if narrow := filterOf(d.Field, d.Value); narrow != "" {
 					p.Differences[i].Narrow = withQuery(v.Here, "logs", "("+v.Logs+") "+narrow, "differ", "")
@@ -56,7 +63,7 @@ func (s *site) telemetry(r *http.Request, v *exploreView, from, to time.Time) {
 			c.Marks = marks
 		}
 		if search, err := trace.ParseQuery(v.Traces); err == nil && differ {
-			v.Differ = append(v.Differ, s.differ(r.Context(), s.Options.Traces.Rows(), "spans", search.Filter(), from, to))
+			v.Differ = append(v.Differ, s.differSpans(r.Context(), search, from, to))
 		}
 	}
 	if v.Expr != "" && s.Exemplars != nil {

@@ -279,6 +279,8 @@ func refLink(r journal.Ref) Link {
 		l.URL = "/incidents/" + esc + "/review"
 	case "silence":
 		l.URL = "/silences"
+	case "view":
+		l.URL = "/views"
 	case "workspace":
 		l = Link{"workspace", "/workspace"}
 	case "objective":

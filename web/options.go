@@ -68,6 +68,9 @@ type Options struct {
 	// Overview is the dashboard that a service has without a file. Optional.
 	Overview func(ctx context.Context, svc *declare.Service, now time.Time) (*declare.Dashboard, error)
 
+	// Views are addresses that people save. Optional: without it none are.
+	Views Views
+
 	// Logs and Traces are the stores of log lines and spans. Optional: without them there
 	// are none to look at.
 	Logs   *logs.Store

@@ -599,6 +599,7 @@ func (p painter) lines(ctx context.Context, v *panelView) error {
 		return true
 	})
 	slices.SortStableFunc(v.Lines.Lines, func(a, b logLine) int { return b.At.Compare(a.At) })
+	p.lead(v.Lines.Lines)
 	if v.Lines.More = len(v.Lines.Lines) > limit; v.Lines.More {
 		v.Lines.Lines = v.Lines.Lines[:limit]
 	}

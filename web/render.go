@@ -169,7 +169,7 @@ func navigation(incidents, waiting, refused int, admin bool) []navGroup {
 			{Label: "Objectives", URL: "/objectives", Section: "objectives"},
 			{Label: "Workspace", URL: "/workspace", Section: "workspace", Key: "w", Count: refused, Urgent: true},
 		}},
-		{"Observe", []navLink{{Label: "Explore", URL: "/explore", Section: "explore", Key: "e"}, {Label: "Dashboards", URL: "/dashboards", Section: "dashboards", Key: "h"}, {Label: "Log patterns", URL: "/patterns", Section: "patterns", Key: "k"}}},
+		{"Observe", []navLink{{Label: "Explore", URL: "/explore", Section: "explore", Key: "e"}, {Label: "Dashboards", URL: "/dashboards", Section: "dashboards", Key: "h"}, {Label: "Log patterns", URL: "/patterns", Section: "patterns", Key: "k"}, {Label: "Saved views", URL: "/views", Section: "views", Key: "x"}}},
 		{"Detect", []navLink{
 			{Label: "Findings", URL: "/findings", Section: "findings", Key: "f"},
 			{Label: "Rules", URL: "/rules", Section: "rules"},
@@ -243,6 +243,7 @@ var acts = map[string]string{
 	"still": "You are at it: nobody else is notified.", "handed-up": "Handed up to the next level.", "handup-accept": "You have taken the incident over.", "handup-return": "Sent back with what is missing.",
 	"contact": "A code goes to it: enter it below.", "contact-verified": "Verified: you are reached this way.", "contact-removed": "Removed.", "quiet": "Quiet hours saved.",
 	"override": "The schedule is changed.", "override-removed": "Removed: the schedule counts again.", "swapped": "The two shifts are swapped.", "calendar": "The old calendar link has ended; the new one is below.",
+	"view-saved": "Saved. Saved views lists it.", "view-removed": "View removed.",
 	"welcome": "Welcome aboard.",
 }
 

@@ -35,6 +35,7 @@ type logsPanel struct {
 	Lines  []logLine
 	More   bool
 	Broken string
+	Counts bool // the query yields what may not be lines
 }
 
 // logLine is one line.
@@ -46,6 +47,7 @@ type logLine struct {
 	TraceID  string
 	SpanID   string
 	Fields   []logs.Field // all others
+	Links    []Link       // where it leads: its service and owner, what it came from, what else was said then
 }
 
 // severities, the worst last, with the words that senders use for them.
@@ -80,12 +82,19 @@ func (s *site) lines(ctx context.Context, query string, from, to time.Time) *log
 		}
 		return p
 	}
-	text := logs.Within(from, to) + "(" + query + ")"
-	if strings.Contains(query, "|") {
-		text = logs.Within(from, to) + query
+	parse := func(pipes string) (*logs.Query, error) {
+		q, err := logs.ParseQuery(query+pipes, s.Now())
+		if err == nil {
+			q.AddTimeFilter(from.UnixNano(), to.UnixNano())
+		}
+		return q, err
 	}
-	q, err := logs.ParseQuery(text+fmt.Sprintf(" | sort by (_time desc) limit %d", shownLines+1), s.Now())
+	q, err := parse("")
 	if err != nil {
+		return fail(err)
+	}
+	p.Counts = !q.CanLiveTail()
+	if q, err = parse(fmt.Sprintf(" | sort by (_time desc) limit %d", shownLines+1)); err != nil {
 		return fail(err)
 	}
 	err = s.Logs.Each(ctx, q, func(row logs.Row) bool {
@@ -96,15 +105,15 @@ func (s *site) lines(ctx context.Context, query string, from, to time.Time) *log
 		return fail(err)
 	}
 	slices.SortStableFunc(p.Lines, func(a, b logLine) int { return b.At.Compare(a.At) })
+	s.lead(p.Lines)
 	if p.More = len(p.Lines) > shownLines; p.More {
 		p.Lines = p.Lines[:shownLines]
 	}
-	if strings.Contains(query, "|") {
-		return p // what it yields may not be lines
+	if p.Counts {
+		return p
 	}
 	step := stepFor(to.Sub(from), max(time.Second, (to.Sub(from)/120).Truncate(time.Second)))
-	q, err = logs.ParseQuery(text+fmt.Sprintf(" | stats by (_time:%ds, severity) count() n", int(step.Seconds())), s.Now())
-	if err != nil {
+	if q, err = parse(fmt.Sprintf(" | stats by (_time:%ds, severity) count() n", int(step.Seconds()))); err != nil {
 		return fail(err)
 	}
 	by := map[string]map[int64]float64{}
@@ -187,6 +196,37 @@ func lineOf(row logs.Row) logLine {
 	return l
 }
 
+// resources are the fields by which a line names what it came from, the narrowest first.
+var resources = []struct{ field, word string }{
+	{"k8s.pod.name", "pod"}, {"container.name", "container"}, {"k8s.deployment.name", "deployment"}, {"host.name", "host"}, {"hostname", "host"},
+}
+
+// lead says of each line where it leads.
+func (s *site) lead(lines []logLine) {
+	ws := s.Workspace()
+	for i := range lines {
+		l := &lines[i]
+		if svc := ws.Service(declare.ServiceID(l.Service)); svc != nil {
+			text := "service " + string(svc.ID)
+			if svc.Owner != "" {
+				text += ", of " + string(svc.Owner)
+			}
+			l.Links = append(l.Links, Link{text, "/services/" + url.PathEscape(string(svc.ID))})
+		}
+		around := []string{"from", stampURL(l.At.Add(-time.Minute)), "to", stampURL(l.At.Add(time.Minute))}
+		for _, r := range resources {
+			if at := slices.IndexFunc(l.Fields, func(f logs.Field) bool { return f.Name == r.field }); at >= 0 {
+				name := l.Fields[at].Value
+				l.Links = append(l.Links, Link{r.word + " " + name, withQuery("/explore", append(around, "logs", quoteLogs(r.field)+":="+quoteLogs(name))...)})
+				break
+			}
+		}
+		if l.Service != "" {
+			l.Links = append(l.Links, Link{"what it said then", withQuery("/explore", append(around, "logs", "service.name:="+quoteLogs(l.Service))...)})
+		}
+	}
+}
+
 // tracesPanel is what the span store says to a query.
 type tracesPanel struct {
 	Query  string
@@ -246,12 +286,30 @@ type differenceLine struct {
 	Narrow string // the page with this value added to the query
 }
 
-// differ compares what a query finds in a time with what it does not find.
-func (s *site) differ(ctx context.Context, rows *logs.Store, of, filter string, from, to time.Time) *differPanel {
+// differ compares the lines that a query finds in a time with those that it does not find.
+func (s *site) differ(ctx context.Context, filter string, from, to time.Time) *differPanel {
+	return differ(ctx, "lines", func(ctx context.Context) (*contrast.Result, error) {
+		return contrast.Rows(ctx, s.Logs, contrast.Selection{Filter: filter}, from, to, s.Now())
+	})
+}
+
+// differSpans does so with the very spans that a query in TraceQL finds.
+func (s *site) differSpans(ctx context.Context, search trace.Search, from, to time.Time) *differPanel {
+	return differ(ctx, "spans", func(ctx context.Context) (*contrast.Result, error) {
+		search.From, search.To = from, to
+		chosen, err := s.Traces.Select(ctx, search)
+		if err != nil {
+			return nil, err
+		}
+		return contrast.Rows(ctx, s.Traces.Rows(), contrast.Selection{Filter: chosen.Filter, Others: chosen.Others, Keep: chosen.Has}, from, to, s.Now())
+	})
+}
+
+func differ(ctx context.Context, of string, compare func(context.Context) (*contrast.Result, error)) *differPanel {
 	p := &differPanel{Of: of, BaselineText: "other " + of + " of the same time, and all of the four times as long before"}
 	ctx, cancel := context.WithTimeout(ctx, linesWait)
 	defer cancel()
-	found, err := contrast.Rows(ctx, rows, filter, from, to, s.Now())
+	found, err := compare(ctx)
 	if err != nil {
 		p.Broken = err.Error()
 		return p

@@ -19,6 +19,7 @@ const maxForm = 1 << 20
 type site struct {
 	Options
 	pages *pages
+	tails chan struct{} // one for each live tail that is open
 }
 
 // handler answers one request of a signed-in person; an error becomes a page.
@@ -34,7 +35,7 @@ func New(opts Options) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &site{Options: opts, pages: p}
+	s := &site{Options: opts, pages: p, tails: make(chan struct{}, tailsMost)}
 
 	mux := http.NewServeMux()
 	mux.Handle("GET /static/", p.static)
@@ -88,7 +89,13 @@ func (s *site) routes() map[string]handler {
 		"GET /patterns":      s.patterns,
 		"GET /patterns/{id}": s.pattern,
 		"GET /explore":       s.explore,
-		"GET /traces/{id}":   s.trace,
+		"GET /explore/tail":  s.tail,
+
+		"GET /views":              s.views,
+		"POST /views":             s.saveView,
+		"POST /views/{id}/delete": s.deleteView,
+
+		"GET /traces/{id}": s.trace,
 
 		"GET /rules":      s.rules,
 		"GET /rules/rule": s.rule,
@@ -197,7 +204,7 @@ func (s *site) signedIn(h handler) http.Handler {
 			if err := h(w, r, me); err != nil {
 				s.fail(w, r, me, err)
 			}
-		case r.Method != http.MethodGet || r.URL.Path == "/live":
+		case r.Method != http.MethodGet || r.URL.Path == "/live" || r.URL.Path == "/explore/tail":
 			w.Header().Set("Cache-Control", "no-store")
 			http.Error(w, "sign in first: "+s.url("/sign-in"), http.StatusUnauthorized)
 		default:

@@ -2,12 +2,10 @@ package logsql
 
 import (
 	"bufio"
-	"context"
 	"encoding/csv"
 	"encoding/json"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -176,13 +174,13 @@ func (h *handler) tail(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/stream+json")
 	w.WriteHeader(http.StatusOK)
 	_ = flush.Flush()
-	f := follower{store: h.o.Store, q: q.q, last: map[string]int64{}}
+	f := logs.NewFollower(h.o.Store, q.q, tailMost)
 	end := time.Now().Add(-lag)
 	start := end.Add(-back)
 	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
-		lines, err := f.turn(r.Context(), start, end)
+		lines, err := f.Turn(r.Context(), start, end, func(columns []logs.Column, i int) []byte { return appendRow(nil, columns, i) })
 		if err != nil {
 			return
 		}
@@ -205,70 +203,6 @@ func (h *handler) tail(w http.ResponseWriter, r *http.Request) {
 			start, end = end.Add(-5*time.Second), time.Now().Add(-lag)
 		}
 	}
-}
-
-// follower finds the rows that a tail has not shown yet.
-type follower struct {
-	store *logs.Store
-	q     *logs.Query
-	last  map[string]int64 // of each stream, the newest row shown
-}
-
-type tailRow struct {
-	at   int64
-	line []byte
-}
-
-func (f *follower) turn(ctx context.Context, start, end time.Time) ([][]byte, error) {
-	q := f.q.CloneWithTimeFilter(end.UnixNano(), start.UnixNano(), end.UnixNano())
-	rows := map[string][]tailRow{}
-	n := 0
-	err := f.store.Blocks(ctx, q, func(columns []logs.Column) bool {
-		stream, times := column(columns, "_stream_id"), column(columns, "_time")
-		for i := range columns[0].Values {
-			if times == nil || n >= tailMost {
-				return false
-			}
-			at, err := time.Parse(time.RFC3339Nano, times[i])
-			if err != nil {
-				continue
-			}
-			id := ""
-			if stream != nil {
-				id = strings.Clone(stream[i])
-			}
-			if at.UnixNano() <= f.last[id] {
-				continue
-			}
-			rows[id] = append(rows[id], tailRow{at.UnixNano(), slices.Clip(appendRow(nil, columns, i))})
-			n++
-		}
-		return true
-	})
-	if err != nil {
-		return nil, err
-	}
-	var all []tailRow
-	for id, r := range rows {
-		for _, x := range r {
-			f.last[id] = max(f.last[id], x.at)
-		}
-		all = append(all, r...)
-	}
-	slices.SortStableFunc(all, func(a, b tailRow) int { return int(min(1, max(-1, a.at-b.at))) })
-	out := make([][]byte, len(all))
-	for i, r := range all {
-		out[i] = r.line
-	}
-	if len(f.last) > 100_000 { // of streams that have long ended
-		oldest := start.UnixNano()
-		for id, at := range f.last {
-			if at < oldest {
-				delete(f.last, id)
-			}
-		}
-	}
-	return out, nil
 }
 
 func column(columns []logs.Column, name string) []string {

@@ -55,17 +55,14 @@ func ParseQuery(text string) (Search, error) {
 	}
 	return Search{
 		filter: set.filter(),
-		trace: func(t *Trace) bool {
+		pick: func(t *Trace) []*Span {
 			found := set.find(newScene(t))
-			if len(found) == 0 {
-				return false
-			}
 			for _, p := range pipes {
-				if !p.holds(found) {
-					return false
+				if len(found) == 0 || !p.holds(found) {
+					return nil
 				}
 			}
-			return true
+			return found
 		},
 	}, nil
 }

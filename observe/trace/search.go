@@ -23,7 +23,7 @@ type Search struct {
 	// What TraceQL adds.
 	filter string
 	span   func(*Span) bool
-	trace  func(*Trace) bool
+	pick   func(*Trace) []*Span // the spans that the query finds in a trace
 }
 
 // Found is what a search found.
@@ -82,7 +82,7 @@ func (s *Store) Search(ctx context.Context, o Search) (*Found, error) {
 		}
 		ids = ids[n:]
 		for _, t := range found {
-			if o.trace != nil && !o.trace(t) {
+			if o.pick != nil && len(o.pick(t)) == 0 {
 				continue
 			}
 			if out.Traces = append(out.Traces, t); len(out.Traces) == o.Limit {
@@ -131,14 +131,6 @@ func (o *Search) text() string {
 		add("(" + o.filter + ")")
 	}
 	return strings.Join(parts, " ")
-}
-
-// Filter is a filter in LogsQL that finds at least the spans that are looked for, without
-// the times.
-func (o *Search) Filter() string {
-	bare := *o
-	bare.From, bare.To = time.Time{}, time.Time{}
-	return bare.text()
 }
 
 // meets looks at all conditions, also those that the filter leaves open.
