@@ -17,6 +17,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -32,6 +33,7 @@ type process struct {
 	cmd  *exec.Cmd
 	done chan error
 	log  string
+	once sync.Once // of its end
 }
 
 // start runs a program until stop. It is ready when a path of its server answers 200.
@@ -77,8 +79,10 @@ func (b *bench) start(ctx context.Context, binary, addr, ready string, args ...s
 
 func tail(text []byte, n int) []byte { return text[max(0, len(text)-n):] }
 
-// stop ends it, in its own time at first.
-func (p *process) stop() {
+// stop ends it, in its own time at first; once more does nothing.
+func (p *process) stop() { p.once.Do(p.end) }
+
+func (p *process) end() {
 	_ = p.cmd.Process.Signal(os.Interrupt)
 	select {
 	case <-p.done:
