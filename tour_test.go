@@ -31,7 +31,7 @@ var tour = []string{
 	"detect",
 	"detect/window",
 	"detect/evaluate",
-	"detect/dependency detect/finding detect/history detect/objective",
+	"detect/dependency detect/finding detect/history detect/objective detect/surge",
 	"detect/backtest detect/budget detect/logrule detect/rule detect/ruletest",
 	"detect/hygiene",
 	"detect/coverage",

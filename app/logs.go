@@ -51,6 +51,7 @@ func (a *App) connectLogs() {
 		Store: a.logs, Appendable: a.metrics, Findings: a.findings, ExternalURL: a.url, Logger: a.o.Logger.With("room", "detect"),
 	})
 	a.part("detect: log rules", a.logRules.Run)
+	a.part("detect: log patterns", a.watchPatterns)
 }
 
 // applyLogs takes over what a workspace declares over logs.

@@ -71,6 +71,7 @@ const (
 	DetectorObjective  = "objective"  // a burning error budget
 	DetectorRule       = "rule"       // a Prometheus alerting rule
 	DetectorLogs       = "logs"       // an alerting rule over logs
+	DetectorPattern    = "pattern"    // a log pattern of errors that is new, or far more frequent
 	DetectorTelemetry  = "telemetry"  // telemetry that has stopped, is missing, or is never used
 	DetectorWorkspace  = "workspace"  // a workspace that is not valid
 	DetectorCoverage   = "coverage"   // nobody is on call at a time to come

@@ -300,3 +300,28 @@ func (b *Book) Sweep(now time.Time) {
 		s.mu.Unlock()
 	}
 }
+
+// Since is the time of a service's first line; zero when there was none.
+func (b *Book) Since(service string) time.Time {
+	for _, s := range b.shelves(service) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.since
+	}
+	return time.Time{}
+}
+
+// Lines is how many lines of one of a service's patterns came in a time; no, when there
+// is no such pattern or it has become part of another.
+func (b *Book) Lines(service, which string, in Span) (uint64, bool) {
+	for name, s := range b.shelves(service) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for _, t := range s.miner.templates {
+			if t.into == nil && t.seen != nil && id(name, strings.ToValidUTF8(t.String(), "\uFFFD")) == which {
+				return t.seen.between(in.From, in.To), true
+			}
+		}
+	}
+	return 0, false
+}
