@@ -108,8 +108,11 @@ type App struct {
 	patterns  *pattern.Book
 	logCounts *logrule.Counter
 	logRules  *logrule.Runner
-	reducer   *reduce.Reducer
+	reducer   *reduce.Reducer // of log rows
+	spanRules *reduce.Reducer // of spans
 	usage     *usage.Ledger
+	wide      map[string]string // services with too many series, and why; the part that judges telemetry has it
+	wideAt    time.Time
 	handler   http.Handler
 
 	parts    []part

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/evenkeel/evenkeel/api/logsql"
 	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/detect/logrule"
@@ -37,7 +39,7 @@ func (a *App) openLogs(w *declare.Workspace) (err error) {
 	a.openPatterns()
 	a.logCounts = &logrule.Counter{To: a.metrics, Logger: a.o.Logger.With("room", "detect")}
 	a.part("detect: counts of log lines", a.logCounts.Run)
-	a.reducer = reduce.New(a.metrics, a.o.Logger.With("room", "observe"), a.reg)
+	a.reducer = reduce.New(a.metrics, a.o.Logger.With("room", "observe"), prometheus.WrapRegistererWith(prometheus.Labels{"store": "logs"}, a.reg))
 	a.part("observe: reduced logs", a.reducer.Run)
 	a.logs.SetDrop(a.reducer.Drop)
 	a.openUsage()
@@ -57,7 +59,7 @@ func (a *App) connectLogs() {
 // applyLogs takes over what a workspace declares over logs.
 func (a *App) applyLogs(ctx context.Context, w *declare.Workspace, now time.Time) error {
 	a.logs.SetLimits(logLimits(w.Settings.Limits))
-	return errors.Join(a.reducer.Apply(w.Settings.Logs.Reduce), a.logCounts.Apply(w), a.logRules.Apply(ctx, w, now))
+	return errors.Join(a.reducer.Apply(w.Settings.Logs.Reduce), a.spanRules.Apply(w.Settings.Traces.Reduce), a.metrics.SetDrops(w.Settings.Metrics.Drop), a.logCounts.Apply(w), a.logRules.Apply(ctx, w, now))
 }
 
 // tapLogs sees every row that was stored.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/tsdb"
 	"github.com/prometheus/prometheus/tsdb/index"
 
 	"github.com/evenkeel/evenkeel/api"
@@ -21,7 +22,10 @@ import (
 // annotationTelemetry is where a service declares what it sends: logs, metrics, traces.
 const annotationTelemetry = "evenkeel.dev/telemetry"
 
-const telemetryEvery = time.Minute
+const (
+	telemetryEvery = time.Minute
+	wideEvery      = 10 * time.Minute
+)
 
 // openUsage reads the ledger of telemetry.
 func (a *App) openUsage() {
@@ -102,8 +106,21 @@ func (a *App) judgeTelemetry(ctx context.Context, now time.Time) {
 			}
 		}
 	}
+	for _, f := range w.RuleFiles {
+		if f.Groups == nil {
+			continue
+		}
+		for _, g := range f.Groups.Groups {
+			for _, r := range g.Rules {
+				a.usedSpans(r.Expr, now)
+			}
+		}
+	}
 	for _, o := range w.Objectives {
 		if o.Ratio != nil {
+			for _, q := range []string{o.Ratio.Good, o.Ratio.Bad, o.Ratio.Total} {
+				a.usedSpans(q, now)
+			}
 			for _, l := range o.Ratio.Logs {
 				a.usage.Used(usage.Logs, l.Filter, now)
 			}
@@ -117,15 +134,32 @@ func (a *App) judgeTelemetry(ctx context.Context, now time.Time) {
 			}
 		}
 	}
-	if len(expects) > 0 {
-		a.tookMetrics(expects, now)
+	if err := a.tookMetrics(ctx, now); err != nil && ctx.Err() == nil {
+		a.o.Logger.Error("cannot count series by service", "err", err)
 	}
-	names := map[string]string{"stopped": "TelemetryStopped", "missing": "TelemetryMissing", "unused": "TelemetryUnused"}
-	severities := map[string]detect.Severity{"stopped": detect.Ticket, "missing": detect.Ticket, "unused": detect.Info}
+	gaps := a.usage.Gaps(expects, now)
+	if now.Sub(a.wideAt) >= wideEvery { // it reads every series
+		a.wideAt = now
+		wide, err := a.spreads(ctx, w.Settings.Limits.ActiveSeries)
+		if err != nil && ctx.Err() == nil {
+			a.o.Logger.Error("cannot count label values by service", "err", err)
+		} else {
+			a.wide = wide
+		}
+	}
+	for service, why := range a.wide {
+		gaps = append(gaps, usage.Gap{Signal: usage.Metrics, Service: service, Kind: "wide", Since: a.wideAt, Why: why})
+	}
+	names := map[string]string{"stopped": "TelemetryStopped", "missing": "TelemetryMissing", "unused": "TelemetryUnused", "heavy": "TelemetryHeavy", "wide": "TelemetryCardinality"}
+	severities := map[string]detect.Severity{"stopped": detect.Ticket, "missing": detect.Ticket, "unused": detect.Info, "heavy": detect.Info, "wide": detect.Ticket}
 	var seen []detect.Finding
 	holds := map[detect.Fingerprint]bool{}
-	for _, g := range a.usage.Gaps(expects, now) {
+	for _, g := range gaps {
 		service := declare.ServiceID(g.Service)
+		// A series' job, and a span's service, may be anybody's: who is declared is told.
+		if g.Signal != usage.Logs && w.Service(service) == nil {
+			continue
+		}
 		ls := map[string]string{"alertname": names[g.Kind], "severity": string(severities[g.Kind]), "service": g.Service, "signal": g.Signal}
 		f := detect.Finding{Detector: detect.DetectorTelemetry, Name: names[g.Kind], Service: service, Team: a.teamOf(service), Severity: severities[g.Kind], Summary: g.Why, Labels: ls, Since: g.Since}
 		if f.Team != "" {
@@ -150,26 +184,104 @@ func (a *App) judgeTelemetry(ctx context.Context, now time.Time) {
 	}
 }
 
-// tookMetrics books that there are series of the services that are declared to send
-// some: with their name as service_name, service or job.
-func (a *App) tookMetrics(expects map[string][]string, now time.Time) {
+// usedSpans books that an expression reads series that are made of spans.
+func (a *App) usedSpans(expr string, now time.Time) {
+	if strings.Contains(expr, "traces_spanmetrics_") || strings.Contains(expr, "traces_service_graph_") {
+		a.usage.Used(usage.Traces, expr, now)
+	}
+}
+
+// serviceLabels are the labels that say whose a series is, best first.
+var serviceLabels = []string{"service_name", "service", "job"}
+
+const mostServices = 1000
+
+// tookMetrics books the series of each service that has had samples in the last five
+// minutes: how many there are in the head, once a minute.
+func (a *App) tookMetrics(ctx context.Context, now time.Time) error {
 	q, err := a.metrics.Querier(now.Add(-5*time.Minute).UnixMilli(), now.UnixMilli())
 	if err != nil {
-		return
+		return err
 	}
 	defer q.Close()
-	for service, signals := range expects {
-		if !slices.Contains(signals, usage.Metrics) {
-			continue
+	return a.eachService(ctx, func(label, service string, ix tsdb.IndexReader) error {
+		if !q.Select(ctx, false, nil, labels.MustNewMatcher(labels.MatchEqual, label, service)).Next() {
+			return nil
 		}
-		for _, name := range []string{"service_name", "service", "job"} {
-			set := q.Select(context.Background(), false, nil, labels.MustNewMatcher(labels.MatchEqual, name, service))
-			if set.Next() {
-				a.usage.Took(usage.Key{Signal: usage.Metrics, Service: service, Receiver: "series"}, "", 1, 0, now)
-				break
+		p, err := ix.Postings(ctx, label, service)
+		if err != nil {
+			return err
+		}
+		n := 0
+		for p.Next() {
+			n++
+		}
+		a.usage.Took(usage.Key{Signal: usage.Metrics, Service: service, Receiver: "series"}, "", n, 0, now)
+		return p.Err()
+	})
+}
+
+// eachService calls f with each service that has series in the head, and the label that
+// names it.
+func (a *App) eachService(ctx context.Context, f func(label, service string, ix tsdb.IndexReader) error) error {
+	ix, err := a.metrics.Head().Index()
+	if err != nil {
+		return err
+	}
+	defer ix.Close()
+	seen := map[string]bool{}
+	for _, label := range serviceLabels {
+		values, err := ix.LabelValues(ctx, label, nil)
+		if err != nil {
+			return err
+		}
+		for _, v := range values {
+			if v == "" || seen[v] || len(seen) >= mostServices {
+				continue
+			}
+			seen[strings.Clone(v)] = true
+			if err := f(label, v, ix); err != nil {
+				return err
 			}
 		}
 	}
+	return ctx.Err()
+}
+
+// spreads are the services with too many series, and the label that makes them.
+func (a *App) spreads(ctx context.Context, limit int) (map[string]string, error) {
+	out := map[string]string{}
+	err := a.eachService(ctx, func(label, service string, ix tsdb.IndexReader) error {
+		p, err := ix.Postings(ctx, label, service)
+		if err != nil {
+			return err
+		}
+		s := usage.Spread{Service: service}
+		values := map[string]map[string]bool{}
+		var b labels.ScratchBuilder
+		for p.Next() {
+			if err := ix.Series(p.At(), &b, nil); err != nil {
+				continue // it went meanwhile
+			}
+			s.Series++
+			b.Labels().Range(func(l labels.Label) {
+				if values[l.Name] == nil {
+					values[l.Name] = map[string]bool{}
+				}
+				values[l.Name][l.Value] = true
+			})
+		}
+		for name, v := range values {
+			if name != labels.MetricName && (len(v) > s.Values || len(v) == s.Values && name < s.Label) {
+				s.Label, s.Values = name, len(v)
+			}
+		}
+		if why, wide := s.Wide(limit); wide {
+			out[strings.Clone(service)] = why
+		}
+		return p.Err()
+	})
+	return out, err
 }
 
 const mostOf = 20

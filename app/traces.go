@@ -8,17 +8,21 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/promql/parser"
 
 	"github.com/evenkeel/evenkeel/api/jaeger"
+	"github.com/evenkeel/evenkeel/api/logsql"
 	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/detect"
 	"github.com/evenkeel/evenkeel/detect/dependency"
 	"github.com/evenkeel/evenkeel/observe"
 	"github.com/evenkeel/evenkeel/observe/logs"
 	"github.com/evenkeel/evenkeel/observe/otlp"
+	"github.com/evenkeel/evenkeel/observe/reduce"
 	"github.com/evenkeel/evenkeel/observe/trace"
+	"github.com/evenkeel/evenkeel/observe/usage"
 	"github.com/evenkeel/evenkeel/observe/zipkin"
 	"github.com/evenkeel/evenkeel/web"
 )
@@ -38,6 +42,15 @@ func (a *App) openTraces(w *declare.Workspace) error {
 	a.red = trace.NewRed(a.metrics, log)
 	a.part("observe: series of spans", a.red.Run)
 	a.traces = trace.New(rows, a.red)
+	a.traces.Asked(func(text string) { a.usage.Used(usage.Traces, text, time.Now()) })
+	rows.SetTap(func(r logs.Rows) {
+		took := a.took(usage.Traces, r)
+		r.Each(func(row logs.Row) { took.row(row.Service(), row) })
+		took.book()
+	})
+	a.spanRules = reduce.New(a.metrics, log, prometheus.WrapRegistererWith(prometheus.Labels{"store": "traces"}, a.reg))
+	a.part("observe: reduced spans", a.spanRules.Run)
+	rows.SetDrop(a.spanRules.Drop)
 	a.part("detect: dependencies", a.dependencies)
 	return nil
 }
@@ -48,6 +61,13 @@ func (a *App) otlpTraces() *otlp.TraceReceiver { return otlp.NewTraces(a.traces,
 func (a *App) traceRoutes(mux *http.ServeMux, open func(http.Handler) http.Handler) {
 	mux.Handle("POST /v1/traces", open(a.otlpTraces()))
 	mux.Handle("POST /api/v2/spans", open(zipkin.Handler(a.traces, a.bodyBytes)))
+	// Spans are rows too: LogsQL over them, as over logs.
+	spans := logsql.New(logsql.Options{Store: a.traces.Rows(), Closing: a.closing, Used: func(text string) { a.usage.Used(usage.Traces, text, time.Now()) }})
+	mux.Handle("/select/traces/logsql/", open(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r = r.Clone(r.Context())
+		r.URL.Path = "/select" + strings.TrimPrefix(r.URL.Path, "/select/traces")
+		spans.ServeHTTP(w, r)
+	})))
 	mux.Handle("/jaeger/api/", open(jaeger.New(jaeger.Options{Store: a.traces, Calls: a.calls})))
 }
 

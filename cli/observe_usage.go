@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -75,10 +76,11 @@ series by metric and job, labels with most values, and what nobody has asked for
 
 // Saving is what one drop or aggregate rule would have kept out of the store.
 type Saving struct {
+	Signal string  `json:"signal"` // logs, traces or metrics
 	Rule   string  `json:"rule"`
 	Match  string  `json:"match"`
-	Kind   string  `json:"kind"` // drop or aggregate
-	Rows   float64 `json:"rows"`
+	Kind   string  `json:"kind"`  // drop or aggregate
+	Rows   float64 `json:"rows"`  // lines, spans; series of metrics
 	Bytes  float64 `json:"bytes"` // of the values, before compression
 	Share  float64 `json:"share"` // of all bytes in that time
 	PerDay float64 `json:"bytes_per_day"`
@@ -89,10 +91,11 @@ func observeSavings(r *remote) *cobra.Command {
 	var from timeFlag
 	cmd := &cobra.Command{
 		Use: "savings", Args: cobra.NoArgs, Short: "Preview what the drop and aggregate rules of a workspace would save",
-		Long: `Preview what the drop and aggregate rules of a workspace (logs.drop and logs.aggregate
-in its evenkeel.yml) would have kept out of the log store: rows and bytes of the stored
-logs that each rule finds. Nothing is changed. Rules that are in force already have
-dropped theirs: of those only what came before is found.`,
+		Long: `Preview what the drop and aggregate rules of a workspace (logs.drop, logs.aggregate,
+traces.drop, traces.aggregate and metrics.drop in its evenkeel.yml) would have kept out
+of the stores: rows and bytes of the stored logs and spans that each rule finds, and the
+series that are active. Nothing is changed. Rules that are in force already have dropped
+theirs: of those only what came before is found.`,
 		Example: "  evenkeel observe savings -w my-workspace --from -7d",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			file := filepath.Join(dir, "evenkeel.yml")
@@ -105,8 +108,8 @@ dropped theirs: of those only what came before is found.`,
 			if errs := problems.Errors(); len(errs) > 0 {
 				return fmt.Errorf("cannot read the rules: %w", errs)
 			}
-			if len(s.Logs.Reduce) == 0 {
-				return errors.New("cannot preview savings: " + file + " has no logs.drop and no logs.aggregate")
+			if len(s.Logs.Reduce)+len(s.Traces.Reduce)+len(s.Metrics.Drop) == 0 {
+				return errors.New("cannot preview savings: " + file + " has no drop and no aggregate rule, of logs, traces or metrics")
 			}
 			if from.t.IsZero() {
 				from.t = time.Now().Add(-24 * time.Hour)
@@ -115,9 +118,9 @@ dropped theirs: of those only what came before is found.`,
 			if err != nil {
 				return err
 			}
-			measure := func(match string) (rows, size float64, err error) {
+			measure := func(path, match string) (rows, size float64, err error) {
 				q := values("query", match+" | stats count() rows, sum_len(*) bytes", "start", from.t.UTC().Format(time.RFC3339Nano))
-				err = c.lines(cmd.Context(), "preview savings", "/select/logsql/query", q, c.wait, func(row logRow) error {
+				err = c.lines(cmd.Context(), "preview savings", path, q, c.wait, func(row logRow) error {
 					var err1, err2 error
 					rows, err1 = strconv.ParseFloat(row["rows"], 64)
 					size, err2 = strconv.ParseFloat(row["bytes"], 64)
@@ -125,34 +128,58 @@ dropped theirs: of those only what came before is found.`,
 				})
 				return rows, size, err
 			}
-			_, total, err := measure("*")
-			if err != nil {
-				return err
-			}
 			days := max(time.Since(from.t).Hours()/24, 1.0/24)
 			out := []Saving{}
-			for _, rule := range s.Logs.Reduce {
-				v := Saving{Rule: rule.Name, Match: rule.Match, Kind: "drop"}
-				if rule.Record != "" {
-					v.Kind = "aggregate"
+			for _, of := range []struct {
+				signal, path string
+				rules        []declare.LogReduction
+			}{{"logs", "/select/logsql/query", s.Logs.Reduce}, {"traces", "/select/traces/logsql/query", s.Traces.Reduce}} {
+				if len(of.rules) == 0 {
+					continue
 				}
-				if v.Rows, v.Bytes, err = measure("(" + rule.Match + ")"); err != nil {
+				_, total, err := measure(of.path, "*")
+				if err != nil {
 					return err
 				}
-				v.PerDay = v.Bytes / days
-				if total > 0 {
-					v.Share = v.Bytes / total
+				for _, rule := range of.rules {
+					v := Saving{Signal: of.signal, Rule: rule.Name, Match: rule.Match, Kind: "drop"}
+					if rule.Record != "" {
+						v.Kind = "aggregate"
+					}
+					if v.Rows, v.Bytes, err = measure(of.path, "("+rule.Match+")"); err != nil {
+						return err
+					}
+					v.PerDay = v.Bytes / days
+					if total > 0 {
+						v.Share = v.Bytes / total
+					}
+					out = append(out, v)
 				}
-				out = append(out, v)
+			}
+			if len(s.Metrics.Drop) > 0 {
+				total, err := c.seriesOf(cmd.Context(), `{__name__!=""}`)
+				if err != nil {
+					return err
+				}
+				for _, rule := range s.Metrics.Drop {
+					v := Saving{Signal: "metrics", Rule: rule.Name, Match: rule.Match, Kind: "drop"}
+					if v.Rows, err = c.seriesOf(cmd.Context(), rule.Match); err != nil {
+						return err
+					}
+					if total > 0 {
+						v.Share = v.Rows / total
+					}
+					out = append(out, v)
+				}
 			}
 			raw, err := json.Marshal(out)
 			if err != nil {
 				return err
 			}
 			return r.format.print(cmd, raw, func(w io.Writer) {
-				t := columns("RULE", "KIND", "ROWS", "BYTES", "SHARE", "A DAY", "MATCH")
+				t := columns("SIGNAL", "RULE", "KIND", "ROWS", "BYTES", "SHARE", "A DAY", "MATCH")
 				for _, v := range out {
-					t.row(v.Rule, v.Kind, fmt.Sprintf("%.0f", v.Rows), bytesText(v.Bytes), fmt.Sprintf("%.1f%%", 100*v.Share), bytesText(v.PerDay), v.Match)
+					t.row(v.Signal, v.Rule, v.Kind, fmt.Sprintf("%.0f", v.Rows), bytesText(v.Bytes), fmt.Sprintf("%.1f%%", 100*v.Share), bytesText(v.PerDay), v.Match)
 				}
 				t.write(w)
 			})
@@ -172,4 +199,20 @@ func bytesText(n float64) string {
 		n /= 1024
 	}
 	return fmt.Sprintf("%.3g TiB", n)
+}
+
+// seriesOf is how many series that are active a selector matches.
+func (c *client) seriesOf(ctx context.Context, selector string) (float64, error) {
+	var answer struct {
+		Data struct {
+			Result []struct{ Value [2]any }
+		}
+	}
+	if _, err := c.get(ctx, "preview savings", "/api/v1/query", values("query", "count("+selector+")"), &answer); err != nil {
+		return 0, err
+	}
+	if len(answer.Data.Result) == 0 {
+		return 0, nil
+	}
+	return strconv.ParseFloat(fmt.Sprint(answer.Data.Result[0].Value[1]), 64)
 }

@@ -71,6 +71,7 @@ type Settings struct {
 		Retention     time.Duration // default 30d
 		RetentionSize int64         // bytes, 0 no limit
 		OutOfOrder    time.Duration // default 10m
+		Drop          []SeriesDrop
 	}
 	Logs   LogSettings
 	Traces TraceSettings
@@ -89,15 +90,22 @@ type Settings struct {
 	Hooks    map[string]Hook // by source, as github
 }
 
+// SeriesDrop keeps series out of the store.
+type SeriesDrop struct {
+	Name  string
+	Match string // a selector, as {__name__=~"go_.*"}
+}
+
 // Limits bound what comes from outside. See docs/observe.md for the defaults.
 type Limits struct {
-	BodyBytes       int64         // one request, after decompression; default 32 MiB
-	SamplesPerWrite int           // default 500,000
-	LabelsPerSeries int           // default 64
-	LabelNameBytes  int           // default 256
-	LabelValueBytes int           // default 4,096
-	ActiveSeries    int           // in the head; a new series beyond it is refused; default 1,000,000
-	Future          time.Duration // samples further ahead of the clock are refused; default 10m
+	BodyBytes        int64         // one request, after decompression; default 32 MiB
+	SamplesPerWrite  int           // default 500,000
+	LabelsPerSeries  int           // default 64
+	LabelNameBytes   int           // default 256
+	LabelValueBytes  int           // default 4,096
+	ActiveSeries     int           // in the head; a new series beyond it is refused; default 1,000,000
+	Future           time.Duration // samples further ahead of the clock are refused; default 10m
+	SamplesPerSource int64         // a second, of one sender; default 0, no limit
 
 	LogValueBytes     int   // a longer value of a log field is cut; default 256 KiB
 	LogFields         int   // of one row; default 256

@@ -6,12 +6,35 @@ import (
 
 	"github.com/VictoriaMetrics/VictoriaLogs/lib/logstorage"
 	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/promql/parser"
 
 	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/declare/yamldoc"
 )
 
-// reductions reads logs.drop and logs.aggregate.
+// seriesDrops reads metrics.drop.
+func seriesDrops(n yamldoc.Node) []declare.SeriesDrop {
+	var out []declare.SeriesDrop
+	names := map[string]bool{}
+	for _, r := range list(n.Field("drop")) {
+		r.Only("name", "match")
+		d := declare.SeriesDrop{Name: r.Field("name").Required("a name, which the counter of dropped samples has")}
+		if names[d.Name] {
+			r.Field("name").Problem(d.Name, "each name once", "")
+		}
+		names[d.Name] = true
+		m := r.Field("match")
+		if d.Match = m.Required(`a selector of series, as {__name__=~"go_.*"}`); d.Match != "" {
+			if _, err := parser.NewParser(parser.Options{}).ParseMetricSelector(d.Match); err != nil {
+				m.Problem(d.Match, `a selector of series, as {__name__=~"go_.*"}`, err.Error())
+			}
+		}
+		out = append(out, d)
+	}
+	return out
+}
+
+// reductions reads drop and aggregate of logs and of traces.
 func reductions(n yamldoc.Node) []declare.LogReduction {
 	var out []declare.LogReduction
 	names := map[string]bool{}

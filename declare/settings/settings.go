@@ -69,14 +69,15 @@ func Read(file string, data []byte, sink *declare.Problems) declare.Settings {
 		s.Evaluation.Spacing = s.Evaluation.Interval
 	}
 	m := d.Field("metrics")
-	m.Only("retention", "retention_size", "out_of_order")
+	m.Only("retention", "retention_size", "out_of_order", "drop")
 	duration(m.Field("retention"), &s.Metrics.Retention, time.Hour, 20*365*24*time.Hour)
 	duration(m.Field("out_of_order"), &s.Metrics.OutOfOrder, 0, 7*24*time.Hour)
 	size(m.Field("retention_size"), &s.Metrics.RetentionSize, 0)
+	s.Metrics.Drop = seriesDrops(m)
 	logs(d.Field("logs"), &s.Logs)
 	traces(d.Field("traces"), &s.Traces)
 	l := d.Field("limits")
-	l.Only("body_bytes", "samples_per_write", "labels_per_series", "label_name_bytes", "label_value_bytes", "active_series", "future", "log_value_bytes", "log_fields", "log_streams", "log_bytes_per_source")
+	l.Only("body_bytes", "samples_per_write", "labels_per_series", "label_name_bytes", "label_value_bytes", "active_series", "future", "samples_per_source", "log_value_bytes", "log_fields", "log_streams", "log_bytes_per_source")
 	size(l.Field("body_bytes"), &s.Limits.BodyBytes, 1<<10)
 	count(l.Field("samples_per_write"), &s.Limits.SamplesPerWrite)
 	count(l.Field("labels_per_series"), &s.Limits.LabelsPerSeries)
@@ -84,6 +85,9 @@ func Read(file string, data []byte, sink *declare.Problems) declare.Settings {
 	count(l.Field("label_value_bytes"), &s.Limits.LabelValueBytes)
 	count(l.Field("active_series"), &s.Limits.ActiveSeries)
 	duration(l.Field("future"), &s.Limits.Future, 0, 24*time.Hour)
+	var perSource int
+	count(l.Field("samples_per_source"), &perSource)
+	s.Limits.SamplesPerSource = int64(perSource)
 	count(l.Field("log_value_bytes"), &s.Limits.LogValueBytes)
 	count(l.Field("log_fields"), &s.Limits.LogFields)
 	count(l.Field("log_streams"), &s.Limits.LogStreams)

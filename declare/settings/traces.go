@@ -13,7 +13,8 @@ func defaultTraces() declare.TraceSettings {
 
 // traces reads the traces section.
 func traces(n yamldoc.Node, s *declare.TraceSettings) {
-	n.Only("retention", "retention_size")
+	n.Only("retention", "retention_size", "drop", "aggregate")
 	duration(n.Field("retention"), &s.Retention, 24*time.Hour, 20*365*24*time.Hour)
 	size(n.Field("retention_size"), &s.RetentionSize, 64<<20)
+	s.Reduce = reductions(n)
 }

@@ -180,7 +180,7 @@ func (b *Batch) Commit() error {
 	if b.rows == 0 {
 		return nil
 	}
-	if r := s.quota.take(b.now, b.origin.Source, int64(b.bytes), b.limits.PerSource); r != nil {
+	if r := s.quota.Take(b.now, b.origin.Source, int64(b.bytes), b.limits.PerSource, "bytes", "limits.log_bytes_per_source"); r != nil {
 		s.refused.WithLabelValues(receiver, r.Reason).Add(float64(b.rows))
 		return r
 	}

@@ -86,7 +86,7 @@ type Store struct {
 	closed bool         // guarded by gate
 
 	streams streamBook
-	quota   quota
+	quota   observe.Quota
 	rows    *prometheus.CounterVec
 	bytes   *prometheus.CounterVec
 	refused *prometheus.CounterVec

@@ -34,6 +34,7 @@ type Guard struct {
 	accepted int
 	refused  int
 	refusals []*observe.Refusal
+	drops    drops
 	failure  error // of the store: nothing of this batch may be acknowledged
 
 	last map[storage.SeriesRef]sample // the newest of this batch, by series
@@ -67,6 +68,9 @@ func (g *Guard) Refused() (int, []*observe.Refusal) { return g.refused, g.refusa
 func (g *Guard) Append(ref storage.SeriesRef, ls labels.Labels, st, t int64, v float64, h *histogram.Histogram, fh *histogram.FloatHistogram, opts storage.AOptions) (storage.SeriesRef, error) {
 	if g.failure != nil {
 		return ref, g.failure
+	}
+	if len(g.drops) > 0 && g.drops.drop(ls) {
+		return 0, nil // with a reference it would not be looked at again once the rule is gone
 	}
 	if r := g.checkTime(ls, t); r != nil {
 		return ref, g.refuse(r)

@@ -49,6 +49,9 @@ type Store struct {
 
 	retention, window time.Duration
 	disk              observe.Disk
+	quota             observe.Quota
+	drops             atomic.Pointer[drops]
+	dropped           *prometheus.CounterVec
 }
 
 // Open opens or creates the store. After a kill the write-ahead log is replayed.
@@ -83,8 +86,14 @@ func Open(o Options) (*Store, error) {
 			Name: "evenkeel_observe_refused_total", Help: "Samples, requests and series refused, by receiver and reason.",
 		}, []string{"receiver", "reason"}),
 	}
+	s.dropped = promauto.With(o.Registerer).NewCounterVec(prometheus.CounterOpts{
+		Name: "evenkeel_observe_samples_dropped_total", Help: "Samples kept out of the store by a rule.",
+	}, []string{"rule"})
 	limits := o.Settings.Limits
 	s.limits.Store(&limits)
+	if err := s.SetDrops(o.Settings.Metrics.Drop); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
 	return s, nil
 }
 
@@ -153,6 +162,9 @@ func (d *Door) Begin(ctx context.Context) *Guard {
 	}
 	if d.store.retention > 0 {
 		g.oldest = now.Add(-d.store.retention).UnixMilli()
+	}
+	if d := d.store.drops.Load(); d != nil {
+		g.drops = *d
 	}
 	if err := d.store.disk.Room(now); err != nil {
 		g.failure = err

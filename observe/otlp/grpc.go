@@ -8,9 +8,8 @@ import (
 
 	"go.opentelemetry.io/collector/pdata/pmetric/pmetricotlp"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
 	_ "google.golang.org/grpc/encoding/gzip" // senders compress by default
-	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/peer"
 )
 
 // Server is OTLP/gRPC on a listener of its own.
@@ -64,9 +63,13 @@ type service struct {
 }
 
 func (s *service) Export(ctx context.Context, req pmetricotlp.ExportRequest) (pmetricotlp.ExportResponse, error) {
-	resp, err := s.r.export(ctx, req.Metrics())
+	from := ""
+	if p, ok := peer.FromContext(ctx); ok {
+		from = host(p.Addr.String())
+	}
+	resp, err := s.r.export(ctx, req.Metrics(), from)
 	if err != nil {
-		return resp, status.Error(codes.Unavailable, err.Error())
+		return resp, grpcError(err)
 	}
 	return resp, nil
 }

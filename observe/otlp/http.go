@@ -21,7 +21,7 @@ func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		if refusal := decode("ExportMetricsServiceRequest", kind, body, export.UnmarshalJSON, export.UnmarshalProto); refusal != nil {
 			return nil, refusal
 		}
-		resp, err := r.export(req.Context(), export.Metrics())
+		resp, err := r.export(req.Context(), export.Metrics(), source(req))
 		return resp, ours(err)
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	promconfig "github.com/prometheus/prometheus/config"
 	"github.com/prometheus/prometheus/storage/remote/otlptranslator/prometheusremotewrite"
@@ -56,7 +57,7 @@ const lookback = 5 * 60 * 1e9 // of the query engine, in nanoseconds
 
 // export stores one request. The response tells of partial success; the error is a
 // failure of ours, after which the sender should try again.
-func (r *Receiver) export(ctx context.Context, md pmetric.Metrics) (pmetricotlp.ExportResponse, error) {
+func (r *Receiver) export(ctx context.Context, md pmetric.Metrics, source string) (pmetricotlp.ExportResponse, error) {
 	resp := pmetricotlp.NewExportResponse()
 	refuse := func(n int64, text string) {
 		ps := resp.PartialSuccess()
@@ -71,6 +72,12 @@ func (r *Receiver) export(ctx context.Context, md pmetric.Metrics) (pmetricotlp.
 		r.store.Refused(receiver, "limit_samples")
 		refuse(points, fmt.Sprintf("got %d data points, expected at most %d (limits.samples_per_write)", points, limit))
 		return resp, nil
+	}
+	if r.store.Limits().SamplesPerSource > 0 {
+		if refusal := r.store.Share(time.Now(), source, int(points)); refusal != nil {
+			r.store.RefusedMany(receiver, refusal.Reason, int(points))
+			return resp, refusal
+		}
 	}
 	guard := r.door.Begin(ctx)
 	for reason, p := range prune(md, guard.Oldest(), guard.Newest()) {

@@ -54,7 +54,7 @@ type series struct {
 // New makes a reducer without rules.
 func New(to storage.AppendableV2, log *slog.Logger, reg prometheus.Registerer) *Reducer {
 	return &Reducer{to: to, log: log, dropped: promauto.With(reg).NewCounterVec(prometheus.CounterOpts{
-		Name: "evenkeel_observe_rows_dropped_total", Help: "Log rows kept out of the store by a rule.",
+		Name: "evenkeel_observe_rows_dropped_total", Help: "Rows kept out of the store by a rule.",
 	}, []string{"rule"})}
 }
 

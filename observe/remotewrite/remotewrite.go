@@ -60,6 +60,9 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if refusal.Status >= http.StatusInternalServerError {
 		h.logger.Error("cannot store remote write", "err", err)
 	}
+	if refusal.Status == http.StatusTooManyRequests {
+		w.Header().Set("Retry-After", "1")
+	}
 	http.Error(w, err.Error(), refusal.Status)
 }
 
@@ -72,7 +75,7 @@ func (h *handler) receive(w http.ResponseWriter, r *http.Request, written *stats
 		buf := buffers.Get().(*buffer)
 		defer buf.release()
 		if body, refusal = h.body(w, r, buf); refusal == nil {
-			refusal = h.bounded(body, v2)
+			refusal = h.bounded(r, body, v2)
 		}
 		if refusal == nil {
 			if v2 {

@@ -2,7 +2,9 @@ package remotewrite
 
 import (
 	"fmt"
+	"net"
 	"net/http"
+	"time"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
@@ -76,7 +78,7 @@ func measure(body []byte, v2 bool) (s shape, err error) {
 }
 
 // bounded refuses a message as a whole when decoding or storing it would take too much.
-func (h *handler) bounded(body []byte, v2 bool) *observe.Refusal {
+func (h *handler) bounded(r *http.Request, body []byte, v2 bool) *observe.Refusal {
 	limits := h.store.Limits()
 	s, err := measure(body, v2)
 	switch {
@@ -92,6 +94,10 @@ func (h *handler) bounded(body []byte, v2 bool) *observe.Refusal {
 			Status: http.StatusRequestEntityTooLarge, Reason: "too_large", Where: "body", Got: fmt.Sprintf("a message of about %d bytes when decoded", s.memory),
 			Want: fmt.Sprintf("at most %d (%d times limits.body_bytes)", swelling*limits.BodyBytes, swelling),
 		}
+	}
+	if limits.SamplesPerSource > 0 {
+		sender, _, _ := net.SplitHostPort(r.RemoteAddr)
+		return h.store.Share(time.Now(), sender, s.samples)
 	}
 	return nil
 }

@@ -22,13 +22,18 @@ const maxRead = 50_000
 
 // Store keeps spans as rows of a log store of its own.
 type Store struct {
-	rows *logs.Store
-	red  *Red // may be nil
+	rows  *logs.Store
+	red   *Red // may be nil
+	asked func(text string)
 }
 
 // New makes a store of spans on rows. Red, when there is one, sees every span that is
 // stored.
 func New(rows *logs.Store, red *Red) *Store { return &Store{rows: rows, red: red} }
+
+// Asked has f told of every question, in LogsQL, so that it can be seen which services'
+// spans nobody asks for. It is called before the store is used.
+func (s *Store) Asked(f func(text string)) { s.asked = f }
 
 // Rows is the store of rows below, for LogsQL.
 func (s *Store) Rows() *logs.Store { return s.rows }
@@ -179,6 +184,9 @@ func (s *Store) each(ctx context.Context, text string, f func(*Span) bool) error
 	q, err := logs.ParseQuery(text, time.Now())
 	if err != nil {
 		return err
+	}
+	if s.asked != nil {
+		s.asked(text)
 	}
 	return s.rows.Each(ctx, q, func(row logs.Row) bool { return f(spanOf(row)) })
 }

@@ -34,6 +34,9 @@ const (
 	maxSenders = 1000
 	// unused is after how long telemetry that nobody asked for is told.
 	unused = 30 * 24 * time.Hour
+	// A service that sends more than heavyShare of a signal's bytes is told of it, where
+	// there are several and it is more than heavyBytes in a day.
+	heavyShare, heavyBytes, heavyAmong = 0.5, 1 << 30, 3
 )
 
 // Key is whose telemetry it is.
@@ -125,7 +128,7 @@ type Item struct {
 	Senders  int       `json:"senders"`
 	Rows     uint64    `json:"rows"`
 	Bytes    uint64    `json:"bytes"`
-	Share    float64   `json:"share"` // of the signal's bytes
+	Share    float64   `json:"share"` // of the signal's bytes; of metrics, of its series
 	First    time.Time `json:"first_seen"`
 	Last     time.Time `json:"last_seen"`
 	LastUsed time.Time `json:"last_used,omitzero"` // by a query or a rule that names it
@@ -144,7 +147,7 @@ func (l *Ledger) Report(from, to, now time.Time) []Item {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	out := []Item{}
-	total := map[string]uint64{}
+	total, rows := map[string]uint64{}, map[string]uint64{}
 	a, b := from.Unix()/3600, to.Unix()/3600
 	for k, acc := range l.accounts {
 		it := Item{Key: k, Senders: len(acc.Senders), First: acc.First, Last: acc.Last, State: Flowing, LastUsed: l.used[k.Signal+"/"+k.Service]}
@@ -159,11 +162,14 @@ func (l *Ledger) Report(from, to, now time.Time) []Item {
 		}
 		it.Unused = l.unused(acc, now)
 		total[k.Signal] += it.Bytes
+		rows[k.Signal] += it.Rows
 		out = append(out, it)
 	}
 	for i := range out {
 		if t := total[out[i].Signal]; t > 0 {
 			out[i].Share = float64(out[i].Bytes) / float64(t)
+		} else if t := rows[out[i].Signal]; t > 0 { // of metrics the series are counted
+			out[i].Share = float64(out[i].Rows) / float64(t)
 		}
 	}
 	slices.SortFunc(out, func(a, b Item) int {
@@ -189,6 +195,9 @@ func (a *account) stopped(now time.Time) bool {
 }
 
 func (l *Ledger) unused(a *account, now time.Time) bool {
+	if a.Signal == Metrics { // a query of a metric concerns whoever sends it, and names nobody
+		return false
+	}
 	since := l.since
 	if a.First.After(since) {
 		since = a.First
@@ -203,7 +212,7 @@ func (l *Ledger) unused(a *account, now time.Time) bool {
 // Gap is telemetry that should be there.
 type Gap struct {
 	Signal, Service string
-	Kind            string // stopped, missing, unused
+	Kind            string // stopped, missing, unused, heavy
 	Since           time.Time
 	Why             string
 }
@@ -231,6 +240,7 @@ func (l *Ledger) Gaps(expects map[string][]string, now time.Time) []Gap {
 			out = append(out, Gap{p.signal, p.service, "unused", a.First, fmt.Sprintf("nobody has asked for the %s of %s, and no rule has, for 30 days", p.signal, p.service)})
 		}
 	}
+	out = append(out, l.heavy(now)...)
 	if now.Sub(l.since) >= time.Hour {
 		for service, signals := range expects {
 			for _, s := range signals {
@@ -247,6 +257,35 @@ func (l *Ledger) Gaps(expects map[string][]string, now time.Time) []Gap {
 	slices.SortFunc(out, func(a, b Gap) int {
 		return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.Signal, b.Signal), cmp.Compare(a.Kind, b.Kind))
 	})
+	return out
+}
+
+// heavy are the services that send most of a signal's bytes.
+func (l *Ledger) heavy(now time.Time) []Gap {
+	total, by := map[string]uint64{}, map[string]map[string]uint64{}
+	since := now.Add(-24*time.Hour).Unix() / 3600
+	for k, a := range l.accounts {
+		if by[k.Signal] == nil {
+			by[k.Signal] = map[string]uint64{}
+		}
+		for _, h := range a.Hours {
+			if h.At > since {
+				total[k.Signal] += h.Bytes
+				by[k.Signal][k.Service] += h.Bytes
+			}
+		}
+	}
+	var out []Gap
+	for signal, services := range by {
+		if len(services) < heavyAmong {
+			continue
+		}
+		for service, n := range services {
+			if service != "" && n >= heavyBytes && float64(n) > heavyShare*float64(total[signal]) {
+				out = append(out, Gap{signal, service, "heavy", now, fmt.Sprintf("%s sends %.0f %% of all %s: %.3g GiB in a day", service, 100*float64(n)/float64(total[signal]), signal, float64(n)/(1<<30))})
+			}
+		}
+	}
 	return out
 }
 

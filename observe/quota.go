@@ -1,17 +1,15 @@
-package logs
+package observe
 
 import (
 	"fmt"
 	"net/http"
 	"sync"
 	"time"
-
-	"github.com/evenkeel/evenkeel/observe"
 )
 
-// quota gives each sender the same share a second, and takes nothing from the others
+// Quota gives each sender the same share a second, and takes nothing from the others
 // when one sends more. A share that was not used can be used up to ten seconds later.
-type quota struct {
+type Quota struct {
 	mu      sync.Mutex
 	buckets map[string]*bucketOf
 }
@@ -26,8 +24,9 @@ const (
 	quotaSenders = 10_000
 )
 
-// take takes n of a sender's share, or refuses.
-func (q *quota) take(now time.Time, sender string, n, perSecond int64) *observe.Refusal {
+// Take takes n units of a sender's share, or refuses; the setting is what the refusal
+// names. A share of 0 a second is no limit.
+func (q *Quota) Take(now time.Time, sender string, n, perSecond int64, unit, setting string) *Refusal {
 	if perSecond <= 0 || sender == "" {
 		return nil
 	}
@@ -45,9 +44,9 @@ func (q *quota) take(now time.Time, sender string, n, perSecond int64) *observe.
 	b.left = min(most, b.left+now.Sub(b.at).Seconds()*float64(perSecond))
 	b.at = now
 	if float64(n) > b.left && b.left < most {
-		return &observe.Refusal{
+		return &Refusal{
 			Status: http.StatusTooManyRequests, Reason: "quota", Where: "source " + sender,
-			Got: fmt.Sprintf("%d bytes more than its share", n-int64(b.left)), Want: fmt.Sprintf("at most %d bytes a second (limits.log_bytes_per_source); send again later, or less", perSecond),
+			Got: fmt.Sprintf("%d %s more than its share", n-int64(b.left), unit), Want: fmt.Sprintf("at most %d %s a second (%s); send again later, or less", perSecond, unit, setting),
 		}
 	}
 	b.left -= float64(n)
