@@ -11,19 +11,22 @@ import (
 	"os/exec"
 	"runtime"
 	"slices"
+	"strconv"
 	"syscall"
 	"time"
 
 	"github.com/evenkeel/evenkeel/act"
 	"github.com/evenkeel/evenkeel/declare"
+	parse "github.com/evenkeel/evenkeel/declare/runbook"
 )
 
 // grace is what a step's processes get between being asked to end and being ended.
 const grace = 2 * time.Second
 
 // limits are set by the first shell on itself, for all that follows: no core dumps, so
-// many open files, files of at most 1 GiB, so many processes of the step's user.
-const limits = `ulimit -c 0; ulimit -n 1024; ulimit -f 2097152; { ulimit -p 512 || ulimit -u 512; } 2>/dev/null; exec "$@"`
+// many open files, files of at most 1 GiB or what the step says (in blocks of 512 bytes),
+// so many processes of the step's user.
+const limits = `ulimit -c 0; ulimit -n 1024; ulimit -f "$1"; shift; { ulimit -p 512 || ulimit -u 512; } 2>/dev/null; exec "$@"`
 
 // shell runs a step's text, which is a constant of the runbook, with the parameters in
 // its environment.
@@ -49,7 +52,7 @@ func (r *Runner) command(ctx context.Context, run *act.Run, step *declare.Step, 
 	mark := "EVENKEEL_ATTEMPT=" + hex.EncodeToString(id)
 	ctx, cancel := context.WithTimeout(ctx, step.Timeout)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "/bin/sh", append([]string{"-c", limits, "sh"}, argv...)...)
+	cmd := exec.CommandContext(ctx, "/bin/sh", append([]string{"-c", limits, "sh", strconv.Itoa(parse.FileSize(step) << 21)}, argv...)...)
 	cmd.Dir = dir
 	cmd.Env = []string{
 		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "HOME=" + home, "TMPDIR=" + home,

@@ -2,6 +2,7 @@ package runbook
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,7 +12,18 @@ import (
 
 // extra are the attributes that only some languages have.
 var extra = map[string][]string{
-	"ssh": {"host", "user", "port"}, "terraform": {"action", "dir", "plan"}, "manual": {"minutes"}, "wait": {"for"}, "runbook": {"run"}, "kube": {"context"},
+	"ssh": {"host", "user", "port"}, "terraform": {"action", "dir", "plan"}, "manual": {"minutes"}, "wait": {"for"}, "runbook": {"run"}, "kube": {"context"}, "sh": {"file_size"},
+}
+
+var fileSize = regexp.MustCompile(`^([1-9][0-9]{0,4})GiB$`)
+
+// FileSize is the largest file that an sh step may write, in GiB; 1 where it does not say.
+func FileSize(s *declare.Step) int {
+	n := 1
+	if m := fileSize.FindStringSubmatch(s.Attrs["file_size"]); m != nil {
+		n, _ = strconv.Atoi(m[1])
+	}
+	return n
 }
 
 // language checks what each language's body and attributes have to be.
@@ -27,6 +39,9 @@ func language(s *declare.Step, problem func(warning bool, field, got, want, hint
 		if s.Expect != "" {
 			problem(false, "expect", s.Expect, "no expectation on a "+s.Language+" step", "")
 		}
+	}
+	if v, ok := s.Attrs["file_size"]; ok && !fileSize.MatchString(v) {
+		problem(false, "file_size", v, "a size as 100GiB", "")
 	}
 	switch s.Language {
 	case "ssh":

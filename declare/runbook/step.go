@@ -15,7 +15,7 @@ import (
 	"github.com/evenkeel/evenkeel/declare/yamldoc"
 )
 
-var known = []string{"name", "risk", "timeout", "expect", "within", "rollback", "retry", "on", "class", "host", "user", "port", "action", "dir", "plan", "minutes", "for", "run", "context"}
+var known = []string{"name", "risk", "timeout", "expect", "within", "rollback", "retry", "on", "class", "host", "user", "port", "action", "dir", "plan", "minutes", "for", "run", "context", "file_size"}
 
 // languages that run, with their usual other names.
 var languages = map[string]string{"sh": "sh", "bash": "sh", "shell": "sh", "http": "http", "promql": "promql",
