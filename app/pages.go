@@ -28,7 +28,7 @@ func (a *App) pages() (http.Handler, error) {
 		Patterns: a.patterns, LabelValues: a.labelValues, Overview: a.overview, Views: view.NewBook(a.db),
 		Rules:  a.allRules,
 		Budget: a.budgetReport,
-		Roster: a.roster, Escalations: a.ladder, Reach: a.reach,
+		Roster: a.roster, Escalations: a.ladder, Reach: a.reach, Trace: a.whyFinding, Explain: a.explain,
 		Logger: a.o.Logger.With("room", "web"), Version: a.o.Version, Closing: a.closing,
 	})
 }

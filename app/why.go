@@ -2,9 +2,12 @@ package app
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"time"
+
+	amconfig "github.com/prometheus/alertmanager/config"
 
 	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/detect"
@@ -20,6 +23,9 @@ func (a *App) whyFinding(ctx context.Context, now time.Time, id int64) (why.Trac
 		return why.Trace{}, err
 	}
 	routing, err := a.routing(ctx)
+	if err == nil && !f.Open() {
+		routing, err = a.routingAt(ctx, routing, f.OpenedAt)
+	}
 	if err != nil {
 		return why.Trace{}, err
 	}
@@ -81,6 +87,54 @@ func (a *App) routing(ctx context.Context) (why.Routing, error) {
 	out := why.Routing{Config: a.ws().Routing, Open: open}
 	for _, s := range silences {
 		out.Silences = append(out.Silences, why.Silence{ID: s.ID, By: s.CreatedBy, Comment: s.Comment, Matchers: s.Matchers, From: s.StartsAt, To: s.EndsAt})
+	}
+	return out, nil
+}
+
+// keepRouting writes down which routing is in force from now on, without secrets.
+func (a *App) keepRouting(ctx context.Context, w *declare.Workspace, now time.Time) error {
+	const most = 1000 // versions
+	text := ""
+	if w.Routing != nil {
+		text = w.Routing.String()
+	}
+	return a.db.Update(ctx, func(tx *state.Tx) error {
+		var last string
+		err := tx.QueryRowContext(ctx, `SELECT source FROM routing_versions ORDER BY at_ms DESC LIMIT 1`).Scan(&last)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return fmt.Errorf("cannot read the routing of before: %w", err)
+		}
+		if err == nil && last == text {
+			return nil
+		}
+		if _, err := tx.ExecContext(ctx, `INSERT INTO routing_versions (at_ms, source) VALUES (?, ?) ON CONFLICT (at_ms) DO UPDATE SET source = excluded.source`, state.Millis(now), text); err != nil {
+			return fmt.Errorf("cannot keep the routing: %w", err)
+		}
+		_, err = tx.ExecContext(ctx, `DELETE FROM routing_versions WHERE at_ms NOT IN (SELECT at_ms FROM routing_versions ORDER BY at_ms DESC LIMIT ?)`, most)
+		return err
+	})
+}
+
+// routingAt is the routing of a time gone by: the version in force then, and the
+// findings that were open then. Where no version is on record it is the one of now.
+func (a *App) routingAt(ctx context.Context, now why.Routing, at time.Time) (why.Routing, error) {
+	out := now
+	var ms int64
+	var source string
+	err := a.db.Read().QueryRowContext(ctx, `SELECT at_ms, source FROM routing_versions WHERE at_ms <= ? ORDER BY at_ms DESC LIMIT 1`, state.Millis(at)).Scan(&ms, &source)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+	case err != nil:
+		return out, fmt.Errorf("cannot read the routing of then: %w", err)
+	case source != "":
+		cfg, err := amconfig.Load(source)
+		if err != nil {
+			return out, fmt.Errorf("cannot read the routing of then: %w", err)
+		}
+		out.Config, out.AsOf = cfg, state.Time(ms)
+	}
+	if out.Open, err = a.findings.OpenAt(ctx, at); err != nil {
+		return out, err
 	}
 	return out, nil
 }

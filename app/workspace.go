@@ -28,7 +28,7 @@ func (a *App) Reload(ctx context.Context) error { return a.watcher.Reload(ctx) }
 // apply takes over a valid workspace, room by room.
 func (a *App) apply(ctx context.Context, w *declare.Workspace, now time.Time) error {
 	a.metrics.SetLimits(w.Settings.Limits)
-	errs := []error{a.alerts.Apply(w.Routing), a.rules.Apply(ctx, w, now), a.applyLogs(ctx, w, now)}
+	errs := []error{a.alerts.Apply(w.Routing), a.keepRouting(ctx, w, now), a.rules.Apply(ctx, w, now), a.applyLogs(ctx, w, now)}
 	if a.scraper != nil {
 		errs = append(errs, a.scraper.Apply(w))
 	}

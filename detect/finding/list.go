@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/evenkeel/evenkeel/detect"
 	"github.com/evenkeel/evenkeel/state"
@@ -61,6 +62,26 @@ func (b *Book) List(ctx context.Context, q detect.Filter) ([]detect.Finding, int
 		out = append(out, f)
 	}
 	return out, total, rows.Err()
+}
+
+// OpenAt are the findings that were open at a time gone by, as they stood then: not
+// resolved yet. At most 10,000, the newest first.
+func (b *Book) OpenAt(ctx context.Context, at time.Time) ([]detect.Finding, error) {
+	rows, err := b.db.Read().QueryContext(ctx, `SELECT `+columns+` FROM findings WHERE opened_ms <= ? AND (resolved_ms = 0 OR resolved_ms > ?) ORDER BY id DESC LIMIT 10000`, state.Millis(at), state.Millis(at))
+	if err != nil {
+		return nil, fmt.Errorf("cannot list findings of then: %w", err)
+	}
+	defer rows.Close()
+	var out []detect.Finding
+	for rows.Next() {
+		f, err := scan(rows)
+		if err != nil {
+			return nil, err
+		}
+		f.ResolvedAt = time.Time{}
+		out = append(out, f)
+	}
+	return out, rows.Err()
 }
 
 // Get implements detect.Findings.

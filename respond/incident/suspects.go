@@ -11,8 +11,8 @@ import (
 	"github.com/evenkeel/evenkeel/state"
 )
 
-// RefreshSuspects ranks anew, while the incident is active. It is a fact when the list has other suspects or another
-// order; new evidence for the same ones is only kept.
+// RefreshSuspects ranks anew, while the incident is active. It is a fact when others lead
+// the list, or in another order; new evidence, and what changes far behind, is only kept.
 func (b *Book) RefreshSuspects(ctx context.Context, now time.Time, n respond.Number) error {
 	i, err := b.Get(ctx, n)
 	if err != nil || i.Ended() || b.o.Suspects == nil {
@@ -55,7 +55,10 @@ func keepDecisions(fresh, old []respond.Suspect) []respond.Suspect {
 	return fresh
 }
 
+// same says that the same ones lead two lists: those of at least half of the first
+// one's score.
 func same(a, b []respond.Suspect) bool {
+	a, b = leading(a), leading(b)
 	if len(a) != len(b) {
 		return false
 	}
@@ -65,6 +68,14 @@ func same(a, b []respond.Suspect) bool {
 		}
 	}
 	return true
+}
+
+func leading(s []respond.Suspect) []respond.Suspect {
+	n := 0
+	for n < len(s) && s[n].Score >= s[0].Score/2 {
+		n++
+	}
+	return s[:n]
 }
 
 func suspectText(s []respond.Suspect) string {

@@ -40,8 +40,18 @@ func Ask(w *declare.Workspace, l map[string]string, at time.Time, r Routing, pol
 	if service != nil && f.Team == "" {
 		f.Team = service.Owner
 	}
+	asked := detect.Finding{Name: l["alertname"], Objective: declare.ObjectiveName(l["objective"])}
+	switch place, hold, isRule := Declared(w, &asked); {
+	case place == "":
+		f.Steps = append(f.Steps, Step{Stage: "evaluated", Outcome: Nothing, Text: "no rule or objective of that name is declared: it is asked for as if it had been found"})
+	case isRule:
+		f.Steps = append(f.Steps, Step{Stage: "evaluated", Outcome: Passed, Text: "its rule is declared", Setting: place},
+			Step{Stage: "for", Outcome: Passed, Text: fmt.Sprintf("it becomes a finding once it has held for %s; the times below count from then", hold), Setting: place})
+	default:
+		f.Steps = append(f.Steps, Step{Stage: "evaluated", Outcome: Passed, Text: "its objective is declared; it becomes a finding at once when the budget burns", Setting: place})
+	}
 	steps, ways, stopped := decisions(r, l, at)
-	f.Steps = steps
+	f.Steps = append(f.Steps, steps...)
 	if !stopped {
 		for _, way := range ways {
 			if way.MutedBy == "" && len(way.Integrations) > 0 {
@@ -99,12 +109,27 @@ func (f *Forecast) escalate(w *declare.Workspace, p *declare.Escalation, methods
 						on.Outcome, on.Text = Stopped, string(r.Person)+", who has no verified way of contact for severity "+string(severity)
 					}
 					f.Steps = append(f.Steps, on)
+					if len(one.By) > 0 {
+						f.Steps = append(f.Steps, Step{Stage: "delivered", Outcome: Passed, At: at, Text: fmt.Sprintf("%s is told by %s", r.Person, strings.Join(one.By, "; where that fails, by ")), Setting: "ways of contact of " + string(r.Person)})
+					}
 				}
 				f.Reached = append(f.Reached, one)
 			}
 			at = at.Add(s.Wait)
 		}
 	}
+	text := "an acknowledgement ends it"
+	if p.AckTimeout > 0 {
+		text = fmt.Sprintf("an acknowledgement holds for %s while it is not mitigated, then it begins anew", p.AckTimeout)
+	}
+	switch p.Repeat {
+	case 0:
+	case 1:
+		text += "; without one all steps come once more"
+	default:
+		text += fmt.Sprintf("; without one all steps come %d times more", p.Repeat)
+	}
+	f.Steps = append(f.Steps, Step{Stage: "acknowledged", Outcome: Waits, At: at, Text: text + "; nobody is left after " + stamp(at), Setting: policySetting(p)})
 }
 
 func (f *Forecast) verdict() string {

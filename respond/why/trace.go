@@ -36,8 +36,12 @@ func Of(w *declare.Workspace, f detect.Finding, r Routing, incident *Incident, p
 	}
 	at := now
 	if !f.Open() {
-		at = f.ResolvedAt
-		add(Step{Stage: "resolved", Outcome: Passed, At: f.ResolvedAt, Text: "it holds no more since " + stamp(f.ResolvedAt) + "; what follows is as it was then"})
+		at = f.OpenedAt
+		step := Step{Stage: "resolved", Outcome: Passed, At: f.ResolvedAt, Text: "it holds no more since " + stamp(f.ResolvedAt) + "; what follows is as it was when it opened", Setting: "routing.yml as it is now: what it was then is not on record"}
+		if !r.AsOf.IsZero() {
+			step.Setting = "routing.yml as it was since " + stamp(r.AsOf)
+		}
+		add(step)
 	}
 	others := slices.DeleteFunc(slices.Clone(r.Open), func(o detect.Finding) bool { return o.ID == f.ID })
 	steps, _, stopped := decisions(Routing{Config: r.Config, Silences: r.Silences, Open: others}, f.Labels, at)

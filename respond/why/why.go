@@ -58,6 +58,7 @@ type Routing struct {
 	Config   *amconfig.Config
 	Silences []Silence
 	Open     []detect.Finding // that may inhibit
+	AsOf     time.Time        // since when this configuration was in force, where it is on record
 }
 
 // Way is one route that takes a finding.

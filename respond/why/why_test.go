@@ -2,6 +2,7 @@ package why
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -96,6 +97,17 @@ func TestAsk(t *testing.T) {
 		"5s phone webhook", "30s office email+slack", "0s alice ntfy ntfy.sh+email alice@b.c", "0s eve(copy) ", "5m0s alice ntfy ntfy.sh+email alice@b.c", "5m0s bob ntfy ntfy.sh+email bob@b.c")
 	f("at night the office is muted, and it is still hers", ask(noon.Add(24*time.Hour-9*time.Hour), "severity=page", "service=checkout", "team=shop"), "alice would be paged first, at 2026-03-05 03:00:00 UTC by ntfy ntfy.sh.",
 		"5s phone webhook", "0s alice ntfy ntfy.sh+email alice@b.c", "0s eve(copy) ", "5m0s alice ntfy ntfy.sh+email alice@b.c", "5m0s bob ntfy ntfy.sh+email bob@b.c")
+	// Each decision on the way is there, with the setting behind it.
+	var all []string
+	for _, s := range ask(noon, "severity=page", "service=checkout", "alertname=Slow", "team=shop").Steps {
+		all = append(all, s.Stage+" "+s.Setting)
+	}
+	for _, want := range []string{"evaluated rules/shop.yml:4", "for rules/shop.yml:4", "silenced ", "inhibited ", "routed routing.yml: route.routes[0]", "grouped routing.yml: route.routes[0]", "muted ", "incident ",
+		"escalated oncall/shop.yml:9: escalation shop, step 1", "on call schedule:shop, layer days", "delivered ways of contact of alice", "acknowledged oncall/shop.yml:9: escalation shop"} {
+		if !slices.ContainsFunc(all, func(s string) bool { return strings.HasPrefix(s, want) }) {
+			t.Errorf("no %q in %q", want, all)
+		}
+	}
 	f("a ticket of another team", ask(noon, "severity=ticket", "team=other"), "Nobody would be reached: severity ticket opens none.")
 	f("a ticket of the team", ask(noon, "severity=ticket", "team=shop"), "Receiver office would be told at 2026-03-04 12:00:30 UTC; no person is paged.", "30s office email+slack")
 	f("a page of a team without a policy", ask(noon, "severity=page", "team=other"), "Receiver phone would be told at 2026-03-04 12:00:05 UTC; no person is paged.", "5s phone webhook")
@@ -154,6 +166,13 @@ func TestOf(t *testing.T) {
 		"on call passed: bob gets a page [schedule:shop, layer days]", "delivered stopped: could not tell bob by ntfy (ntfy.sh): connection refused", "delivered passed: told bob by email", "acknowledged passed: acknowledged; bob has it")
 	r.Silences = []Silence{{ID: "s1", By: "carol", Comment: "works", Matchers: []string{`alertname=~"Sl.*"`}, From: noon, To: noon.Add(2 * time.Hour)}}
 	has("silenced", Of(w, finding, r, nil, nil, nil, noon.Add(time.Hour)), "It told nobody: it is silenced or inhibited.", "silenced stopped: silenced by carol", "silence s1", "incident stopped: what is silenced")
+	// Over: what held when it opened counts, and not what holds now.
+	past := finding
+	past.ResolvedAt = noon.Add(3 * time.Hour)
+	r.AsOf = noon.Add(-time.Hour)
+	has("silenced then", Of(w, past, r, nil, nil, nil, noon.Add(9*time.Hour)), "It told nobody: it is silenced or inhibited.", "resolved passed", "[routing.yml as it was since 2026-03-04 11:00:00 UTC]", "silenced stopped: silenced by carol")
+	r.Silences[0].From, r.AsOf = noon.Add(time.Hour), time.Time{}
+	has("silenced later", Of(w, past, r, nil, nil, nil, noon.Add(90*time.Minute)), "It told nobody.", "what it was then is not on record", "silenced passed")
 	r.Silences = nil
 	finding.Severity, finding.Labels = detect.Ticket, map[string]string{"alertname": "Slow", "severity": "ticket"}
 	has("a ticket", Of(w, finding, r, nil, nil, nil, noon), "It pages nobody: its severity is ticket.", "routed nothing: goes to receiver queue, which has nothing to tell by", "incident stopped: severity ticket opens none")
