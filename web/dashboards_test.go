@@ -3,12 +3,14 @@ package web
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/declare/dashboard"
+	"github.com/evenkeel/evenkeel/observe/logs"
 	"github.com/evenkeel/evenkeel/observe/overview"
 )
 
@@ -85,6 +87,57 @@ func TestDashboard(t *testing.T) {
 	f("/services/payments/dashboard", []string{"Lines by severity", "charge failed"})
 	if res := get(t, h, e, "alice", "/dashboards/none"); res.StatusCode != http.StatusNotFound {
 		t.Errorf("a dashboard that is not there: %d", res.StatusCode)
+	}
+}
+
+// TestSavedViews: a view is saved where it is looked at, listed, and removed by those who
+// may.
+func TestSavedViews(t *testing.T) {
+	e := fixtures["busy"](t)
+	h := e.handler()
+	send := func(who declare.PersonID, path string, form url.Values) *http.Response {
+		t.Helper()
+		return post(t, h, e, who, path, form)
+	}
+	page := "/explore?logs=severity%3Aerror&range=1h"
+	if text := body(t, get(t, h, e, "alice", page)); !strings.Contains(text, `name="url" value="/explore?logs=severity%3Aerror&amp;range=1h"`) || !strings.Contains(text, "for shop") {
+		t.Error("the explorer does not offer to save it")
+	}
+	res := send("alice", "/views", url.Values{"name": {"<b>errors"}, "url": {page}, "team": {"shop"}})
+	if to := res.Header.Get("Location"); res.StatusCode != http.StatusSeeOther || to != page+"&done=view-saved" {
+		t.Errorf("saved: %d to %s", res.StatusCode, to)
+	}
+	if text := body(t, get(t, h, e, "bob", "/views")); !strings.Contains(text, "&lt;b&gt;errors") || !strings.Contains(text, "alice") {
+		t.Errorf("bob of the same team does not see it:\n%s", text)
+	}
+	if res := send("alice", "/views", url.Values{"name": {"<b>errors"}, "url": {page}, "team": {"shop"}}); res.StatusCode != http.StatusUnprocessableEntity || !strings.Contains(body(t, res), "no view has yet") {
+		t.Errorf("the same name again: %d", res.StatusCode)
+	}
+	if res := send("alice", "/views", url.Values{"name": {"x"}, "url": {"https://evil.example/"}}); res.StatusCode != http.StatusUnprocessableEntity {
+		t.Errorf("another site: %d", res.StatusCode)
+	}
+	if res := send("bob", "/views/1/delete", nil); res.StatusCode != http.StatusSeeOther {
+		t.Errorf("removed: %d", res.StatusCode)
+	}
+	if text := body(t, get(t, h, e, "alice", "/views")); strings.Contains(text, "errors") {
+		t.Error("it is still there")
+	}
+}
+
+// TestTail: lines come as server-sent events; a query that counts is refused.
+func TestTail(t *testing.T) {
+	e := fixtures["busy"](t)
+	h := e.handler()
+	if res := get(t, h, e, "alice", "/explore/tail?logs=*+%7C+stats+count()"); res.StatusCode != http.StatusBadRequest {
+		t.Errorf("a query that counts: %d", res.StatusCode)
+	}
+	if res := get(t, h, e, "", "/explore/tail?logs=*"); res.StatusCode != http.StatusUnauthorized {
+		t.Errorf("a guest: %d", res.StatusCode)
+	}
+	columns := []logs.Column{{Name: "_time", Values: []string{"2026-11-23T03:00:00.5Z"}}, {Name: "_msg", Values: []string{"a \"line\"\nof two </script>"}}, {Name: "level", Values: []string{"ERR"}}, {Name: "service.name", Values: []string{"shop"}}, {Name: "trace_id", Values: []string{"ab"}}, {Name: "_stream_id", Values: []string{"1"}}}
+	want := `{"at":"2026-11-23T03:00:00.500Z","severity":"error","service":"shop","message":"a \"line\"\nof two \u003c/script\u003e","trace":"/traces/ab","fields":[{"name":"level","value":"ERR"},{"name":"service.name","value":"shop"}]}`
+	if got := string(tailed(columns, 0)); got != want {
+		t.Errorf("got %s", got)
 	}
 }
 

@@ -48,7 +48,7 @@ func gallery(t testing.TB) http.Handler {
 			mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { inner.ServeHTTP(w, r) })
 		}
 		fmt.Fprintf(&list, "<h2>%s</h2><ul>", name)
-		for _, p := range slices.Concat(entries, []string{"/services", "/findings/12", "/findings/10", "/incidents", "/incidents/7", "/runbooks", "/runbooks/checkout-rollback", "/runs", "/runs/r-9f2", "/runs/r-9c1", "/changes", "/changes/c-142", "/gate", "/delivery", "/requests", "/requests/1", "/requests/new/restart", "/reviews", "/incidents/5/review", "/silences", "/oncall", "/account/contacts", "/oncall?schedule=shop&weeks=8", "/journal", "/journal/3", "/workspace"}) {
+		for _, p := range slices.Concat(entries, []string{"/services", "/findings/12", "/findings/10", "/incidents", "/incidents/7", "/runbooks", "/runbooks/checkout-rollback", "/runs", "/runs/r-9f2", "/runs/r-9c1", "/changes", "/changes/c-142", "/gate", "/delivery", "/requests", "/requests/1", "/requests/new/restart", "/reviews", "/incidents/5/review", "/silences", "/oncall", "/account/contacts", "/oncall?schedule=shop&weeks=8", "/journal", "/journal/3", "/workspace", "/dashboards", "/dashboards/night", "/services/checkout/dashboard", "/views", "/patterns"}) {
 			fmt.Fprintf(&list, `<li><a href="%salice%s">%s</a>`, prefix, template.HTMLEscapeString(p), template.HTMLEscapeString(p))
 		}
 		fmt.Fprintf(&list, `<li><a href="%snobody/sign-in">/sign-in</a><li><a href="%snobody/invite/welcome-admin">/invite</a></ul>`, prefix, prefix)

@@ -56,6 +56,7 @@ var entries = []string{
 	"/services/checkout?range=1h", "/incidents/7/review", "/incidents/5/review?edit", "/journal?kind=incident.", "/account", "/authority", "/upkeep", "/account/contacts", "/oncall/explain?labels=severity%3Dpage%2Cteam%3Dshop", "/admin/people", "/changes?new", "/runbooks/read-me-first",
 	"/objectives", "/objectives/checkout-availability?range=1h", "/objectives/payments-availability", "/backtest", "/backtest?file=rules/checkout.yml", "/backtest?file=nowhere",
 	"/explore?logs=severity:error&range=1h", "/explore?logs=%7C%7C", "/explore?traces={+status+%3D+error+}&range=1h", "/explore?traces={+name+}", "/explore?logs=*&traces={}&range=1h&differ=1", "/traces/" + failedTrace,
+	"/dashboards/night?open=More&service=checkout", "/explore?logs=*&tail=1", "/views",
 	"/nowhere", "/incidents/999", "/findings/abc",
 }
 

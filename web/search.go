@@ -70,6 +70,13 @@ func (s *site) search(w http.ResponseWriter, r *http.Request, me act.Identity) e
 	}
 	group("Objectives", hits)
 	hits = nil
+	for _, x := range ws.Dashboards {
+		if has(x.Name, x.Title, x.Description) {
+			hits = append(hits, searchHit{Link{x.Title, "/dashboards/" + x.Name}, x.Description})
+		}
+	}
+	group("Dashboards", hits)
+	hits = nil
 	for _, x := range ws.Runbooks {
 		if has(x.Name, x.Title, x.Summary) {
 			hits = append(hits, searchHit{Link{x.Title, "/runbooks/" + x.Name}, x.Summary})

@@ -115,7 +115,7 @@
     const axis = { stroke: () => ink("--soft"), grid: { stroke: () => ink("--line"), width: 1 }, ticks: { show: false }, font: "11px system-ui, sans-serif" };
     const limits = (data.limits || []).map((l) => l.value);
     const options = {
-      width: plot.clientWidth, height: 190, padding: [14, 6, 0, 0],
+      width: plot.clientWidth, height: 190, padding: [14, 20, 0, 0],
       tzDate: (ts) => uPlot.tzDate(new Date(ts * 1e3), "Etc/UTC"),
       cursor: { drag: { x: true, y: false }, points: { size: 6 } },
       legend: { live: true },
