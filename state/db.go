@@ -3,7 +3,9 @@ package state
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/url"
@@ -103,7 +105,40 @@ type Tx struct {
 // Update runs fn in one write transaction. Rows and facts are committed together
 // when fn returns nil; followers of the journal see the facts after the commit.
 func (db *DB) Update(ctx context.Context, fn func(tx *Tx) error) error {
-	sqltx, err := db.write.BeginTx(ctx, nil)
+	return db.update(ctx, db.write, fn)
+}
+
+// UpdateUnsynced is Update for what may be done again: it survives a kill of the program, and
+// the machine from the next Update on. Nothing that was acknowledged may depend on it.
+func (db *DB) UpdateUnsynced(ctx context.Context, fn func(tx *Tx) error) error {
+	// It is the only connection that writes: nobody else's commit falls in between.
+	conn, err := db.write.Conn(ctx)
+	if err != nil {
+		return fmt.Errorf("cannot begin state transaction: %w", err)
+	}
+	err = func() error {
+		defer conn.Close()
+		set := context.WithoutCancel(ctx)
+		if _, err := conn.ExecContext(set, `PRAGMA synchronous = NORMAL`); err != nil {
+			return fmt.Errorf("cannot begin state transaction: %w", err)
+		}
+		err := db.update(ctx, conn, fn)
+		if _, e := conn.ExecContext(set, `PRAGMA synchronous = FULL`); e != nil {
+			// A connection that does not keep what it commits must not be used again.
+			_ = conn.Raw(func(any) error { return driver.ErrBadConn })
+			return errors.Join(err, fmt.Errorf("cannot end state transaction: %w", e))
+		}
+		return err
+	}()
+	db.stmts.prepare(ctx, db.write)
+	return err
+}
+
+// update runs fn in a transaction of its own.
+func (db *DB) update(ctx context.Context, on interface {
+	BeginTx(ctx context.Context, opts *sql.TxOptions) (*sql.Tx, error)
+}, fn func(tx *Tx) error) error {
+	sqltx, err := on.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("cannot begin state transaction: %w", err)
 	}
@@ -116,7 +151,9 @@ func (db *DB) Update(ctx context.Context, fn func(tx *Tx) error) error {
 		return fmt.Errorf("cannot commit state transaction: %w", err)
 	}
 	db.publish(tx.facts)
-	db.stmts.prepare(ctx, db.write)
+	if on == any(db.write) {
+		db.stmts.prepare(ctx, db.write)
+	}
 	return nil
 }
 

@@ -57,3 +57,39 @@ func TestStatementsAreKept(t *testing.T) {
 		t.Error("a transaction went on after its context had ended")
 	}
 }
+
+// TestUnsynced: what may be done again is committed with its facts as everything is, and
+// what comes after it is synced again.
+func TestUnsynced(t *testing.T) {
+	db := open(t, t.TempDir())
+	level := func() (n int) {
+		t.Helper()
+		if err := db.write.QueryRow(`PRAGMA synchronous`).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	full := level()
+	for n := range 2 * oftenUsed {
+		during := 0
+		err := db.UpdateUnsynced(t.Context(), func(tx *Tx) error {
+			if err := tx.QueryRowContext(t.Context(), `PRAGMA synchronous`).Scan(&during); err != nil {
+				return err
+			}
+			if _, err := tx.ExecContext(t.Context(), `INSERT INTO settings (key, value) VALUES (?, '')`, fmt.Sprint(n)); err != nil {
+				return err
+			}
+			if n%2 == 1 {
+				return context.Canceled
+			}
+			return nil
+		})
+		if (err != nil) != (n%2 == 1) || during != 1 || level() != full || full != 2 {
+			t.Fatalf("%v; synchronous is %d, was %d within and %d before", err, level(), during, full)
+		}
+	}
+	var rows int
+	if err := db.Read().QueryRow(`SELECT count(*) FROM settings`).Scan(&rows); err != nil || rows != oftenUsed {
+		t.Errorf("%d rows, %v", rows, err)
+	}
+}

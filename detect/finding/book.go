@@ -167,7 +167,8 @@ func (b *Book) taken(ctx context.Context) error {
 	if len(b.pending) == 0 {
 		return nil
 	}
-	err := b.db.Update(ctx, func(tx *state.Tx) error {
+	// Where the machine loses this, they are handed on again, which does no harm.
+	err := b.db.UpdateUnsynced(ctx, func(tx *state.Tx) error {
 		// They are those that are pending: only this book writes findings, one call at a time.
 		if _, err := tx.ExecContext(ctx, `UPDATE findings SET handed = 1 WHERE handed = 0`); err != nil {
 			return fmt.Errorf("cannot note that %d findings were handed on: %w", len(b.pending), err)
