@@ -223,6 +223,9 @@ func (a *App) connect(ctx context.Context) (err error) {
 		DB: a.db, Logger: log.With("room", "respond"), Distances: a.distances, TeamOf: a.teamOf, OnCall: a.onCall,
 		Known: func(p declare.PersonID) bool { return a.ws().Person(p) != nil },
 		Onset: a.onset, Suspects: a.suspects, URL: a.link, TierOf: a.tierOf, Moved: a.findings.Moved,
+		OutcomeLink: func(ctx context.Context, finding int64, opened time.Time) (string, error) {
+			return a.outcomes.LinkTo(ctx, finding, opened)
+		},
 	})
 	if err = a.connectReach(ctx); err != nil {
 		return err

@@ -193,3 +193,41 @@ func TestBrowserPageToReview(t *testing.T) {
 		t.Errorf("%+v %v", review, err)
 	}
 }
+
+// TestBrowserOutcomeFromMessage: whoever reads the message says with one tap what became of
+// the alert, on a phone and without a sign-in; once.
+func TestBrowserOutcomeFromMessage(t *testing.T) {
+	p := newProcess(t)
+	phone := newPager(t)
+	p.declare(map[string]string{
+		"routing.yml": fmt.Sprintf("route: {receiver: phone, group_wait: 0s, group_interval: 1s}\nreceivers:\n  - name: phone\n    webhook_configs: [{url: %q}]\n", phone.URL),
+	})
+	p.start()
+	depth := p.feed("queue_depth")
+	browser, base := chromium(t), "http://"+p.addr
+	depth.Store(500)
+	link := phone.next(t, "firing").Alerts[0].Annotations["outcome_url"]
+	if !strings.HasPrefix(link, base+"/outcome/") {
+		t.Fatalf("the message links to %q", link)
+	}
+	v := visit(t, browser, base).phone()
+	v.open(link)
+	v.sees("What became of QueueStuck?", "no action needed", "The link works once")
+	v.fits()
+	v.picture("outcome-link-phone")
+	var o respond.Outcome
+	if err := p.call(http.MethodGet, "findings/1/outcome", nil, &o); err == nil {
+		t.Errorf("looking has said %+v", o)
+	}
+	v.press("no action needed")
+	v.sees("Thank you: no action needed is on record.")
+	if err := p.call(http.MethodGet, "findings/1/outcome", nil, &o); err != nil || o.Outcome != respond.NoActionNeeded || o.Inferred || o.By != "link:a reader of the message" {
+		t.Errorf("on record: %+v, %v", o, err)
+	}
+	v.open(link)
+	v.sees("This link was used already: no action needed.")
+	// Who is known corrects it.
+	if err := p.call(http.MethodPut, "findings/1/outcome", map[string]string{"outcome": "false"}, &o); err != nil || o.By != "person:carol" {
+		t.Errorf("corrected: %+v, %v", o, err)
+	}
+}

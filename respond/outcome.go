@@ -60,6 +60,18 @@ type Episode struct {
 	Inferred    bool                  `json:"inferred,omitempty"`
 }
 
+// OutcomeLinks are the links in messages by which a reader says what became of a finding,
+// without a sign-in: signed, of one finding, and good for one time.
+type OutcomeLinks interface {
+	// LinkTo makes the token of a finding's link; the same each time.
+	LinkTo(ctx context.Context, finding int64, opened time.Time) (token string, err error)
+	// Link reads a token; ErrNoLink for one that was not made here, or is too old.
+	Link(ctx context.Context, now time.Time, token string) (finding int64, used bool, err error)
+	// UseLink labels the finding. A link that was used, and a finding of which a person has
+	// said it, are refused with an InvalidError.
+	UseLink(ctx context.Context, now time.Time, token string, l OutcomeLabel, note string) (Outcome, error)
+}
+
 // Outcomes is the book of outcomes, as pages, API and backtests use it.
 type Outcomes interface {
 	// Outcome returns ErrNotFound where there is none yet.

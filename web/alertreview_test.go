@@ -164,3 +164,68 @@ func TestAlertReviewPages(t *testing.T) {
 		t.Errorf("%d", res.StatusCode)
 	}
 }
+
+// outcomeLinks knows one link, of finding 12.
+type outcomeLinks struct {
+	e    *estate
+	used bool
+}
+
+func (b *outcomeLinks) LinkTo(context.Context, int64, time.Time) (string, error) {
+	return "c.1.sig", nil
+}
+
+func (b *outcomeLinks) Link(_ context.Context, _ time.Time, token string) (int64, bool, error) {
+	if token != "c.1.sig" {
+		return 0, false, respond.ErrNoLink
+	}
+	return 12, b.used, nil
+}
+
+func (b *outcomeLinks) UseLink(ctx context.Context, now time.Time, token string, l respond.OutcomeLabel, note string) (respond.Outcome, error) {
+	if _, _, err := b.Link(ctx, now, token); err != nil {
+		return respond.Outcome{}, err
+	}
+	if b.used {
+		return respond.Outcome{}, &respond.InvalidError{Field: "link", Got: "used before", Want: "one that has not been used: a link works once"}
+	}
+	o, err := outcomeBook{b.e}.Label(ctx, now, "link:a reader of the message", 12, l, note)
+	b.used = err == nil
+	return o, err
+}
+
+// TestOutcomeLink: who is not signed in says with the link of a message what became of an
+// alert, by one tap; looking changes nothing.
+func TestOutcomeLink(t *testing.T) {
+	e := busy(t)
+	h := e.handler()
+	delete(e.outcomes, 12)
+	for range 2 {
+		page := body(t, get(t, h, e, "", "/outcome/c.1.sig"))
+		for _, want := range []string{`action="/outcome/c.1.sig"`, `name="outcome" value="no_action"`, "no action needed", "The link works once"} {
+			if !strings.Contains(page, want) {
+				t.Errorf("no %q in\n%s", want, page)
+			}
+		}
+	}
+	if len(e.outcomes) != 0 {
+		t.Errorf("looking has said something: %+v", e.outcomes)
+	}
+	if res := post(t, h, e, "", "/outcome/c.1.sig", url.Values{"outcome": {"meh"}}); res.StatusCode != http.StatusConflict {
+		t.Errorf("no such outcome: %d", res.StatusCode)
+	}
+	if page := body(t, post(t, h, e, "", "/outcome/c.1.sig", url.Values{"outcome": {"false"}, "note": {"a test"}})); !strings.Contains(page, "<b>false</b> is on record") || e.outcomes[12].Outcome != respond.FalseAlarm || e.outcomes[12].Note != "a test" {
+		t.Errorf("%+v\n%s", e.outcomes, page)
+	}
+	if res := post(t, h, e, "", "/outcome/c.1.sig", url.Values{"outcome": {"action"}}); res.StatusCode != http.StatusConflict || e.outcomes[12].Outcome != respond.FalseAlarm {
+		t.Errorf("a second time: %d %+v", res.StatusCode, e.outcomes[12])
+	}
+	if page := body(t, get(t, h, e, "", "/outcome/c.1.sig")); !strings.Contains(page, "used already") || strings.Contains(page, "<button name=\"outcome\"") {
+		t.Errorf("after use:\n%s", page)
+	}
+	for _, path := range []string{"/outcome/c.1.gis", "/outcome/12"} {
+		if res := get(t, h, e, "", path); res.StatusCode != http.StatusNotFound {
+			t.Errorf("%s: %d", path, res.StatusCode)
+		}
+	}
+}

@@ -79,6 +79,9 @@ func redacted(path string) string {
 	if strings.HasPrefix(path, "/ack/") {
 		return "/ack/…"
 	}
+	if strings.HasPrefix(path, "/outcome/") {
+		return "/outcome/…"
+	}
 	if rest, ok := strings.CutPrefix(path, "/ical/"); ok {
 		kind, rest, _ := strings.Cut(rest, "/")
 		name, _, _ := strings.Cut(rest, "/")

@@ -116,7 +116,7 @@ func (e *estate) options() Options {
 	return Options{
 		Workspace:         func() *declare.Workspace { return roster.Over(e.ws) },
 		WorkspaceProblems: func() (declare.Problems, time.Time) { return e.problems, night.Add(-4 * time.Minute) },
-		Journal:           e.db, Findings: findingBook{e}, Incidents: incidentBook{e}, Desk: deskBook{e}, Outcomes: outcomeBook{e}, AlertReview: reviewQueue{e}, StatusPages: statusBook{e}, Changes: changeBook{e}, Runs: runBook{e},
+		Journal:           e.db, Findings: findingBook{e}, Incidents: incidentBook{e}, Desk: deskBook{e}, Outcomes: outcomeBook{e}, OutcomeLinks: &outcomeLinks{e: e}, AlertReview: reviewQueue{e}, StatusPages: statusBook{e}, Changes: changeBook{e}, Runs: runBook{e},
 		Reviews: reviewBook{e}, Silences: silenceBook{e}, Accounts: accountBook{e}, Roster: roster, Escalations: engine, Reach: ways, Trace: e.trace, Explain: e.explain,
 		Query: func(ctx context.Context, expr string, at time.Time) ([]Series, error) {
 			return e.query(expr, at, at, time.Second)

@@ -40,14 +40,16 @@ type Options struct {
 	Incidents respond.Incidents
 	Desk      respond.Desk // optional: without it incidents are only moved on
 	// Outcomes and AlertReview are optional: without them nothing is learned about alerts.
-	Outcomes    respond.Outcomes
-	AlertReview AlertReview
-	StatusPages StatusPages // optional
-	Changes     act.Changes
-	Runs        act.Runs
-	Reviews     learn.Reviews
-	Silences    Silences
-	Accounts    Accounts
+	Outcomes respond.Outcomes
+	// OutcomeLinks are the links in messages; nil: there are none.
+	OutcomeLinks respond.OutcomeLinks
+	AlertReview  AlertReview
+	StatusPages  StatusPages // optional
+	Changes      act.Changes
+	Runs         act.Runs
+	Reviews      learn.Reviews
+	Silences     Silences
+	Accounts     Accounts
 	// Escalations and Reach are optional: without them nobody is escalated to or reached.
 	Escalations respond.Escalations
 	// Trace and Explain are optional: without them pages do not say why.

@@ -63,6 +63,8 @@ func (s *site) open(mux *http.ServeMux) {
 	mux.HandleFunc("POST /theme", s.theme)
 	mux.HandleFunc("GET /ack/{token}", s.ackForm)
 	mux.HandleFunc("POST /ack/{token}", s.ackFromMessage)
+	mux.HandleFunc("GET /outcome/{token}", s.outcomeLink)
+	mux.HandleFunc("POST /outcome/{token}", s.useOutcomeLink)
 	s.openStatus(mux)
 	mux.HandleFunc("GET /ical/{kind}/{name}/{file}", s.calendar)
 }

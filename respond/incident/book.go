@@ -37,6 +37,9 @@ type Options struct {
 	Onset func(context.Context, detect.Finding) (time.Time, string)
 	// Suspects ranks what may have caused an incident.
 	Suspects func(context.Context, respond.Incident) ([]respond.Suspect, error)
+	// OutcomeLink makes the token of the link by which a reader says what became of a
+	// finding. Optional.
+	OutcomeLink func(ctx context.Context, finding int64, opened time.Time) (string, error)
 	// URL makes a link to a path of the pages.
 	URL func(path string) string
 }

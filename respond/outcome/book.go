@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/evenkeel/evenkeel/journal"
@@ -25,9 +26,15 @@ const (
 type Book struct {
 	db  *state.DB
 	log *slog.Logger
+
+	mu     sync.Mutex // guards secret
+	secret []byte     // signs links; nil before it was needed
 }
 
-var _ respond.Outcomes = (*Book)(nil)
+var (
+	_ respond.Outcomes     = (*Book)(nil)
+	_ respond.OutcomeLinks = (*Book)(nil)
+)
 
 // New returns the book.
 func New(db *state.DB, log *slog.Logger) *Book { return &Book{db: db, log: log} }
