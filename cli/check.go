@@ -16,6 +16,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/evenkeel/evenkeel/act/authority"
 	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/declare/rulefile"
 	"github.com/evenkeel/evenkeel/declare/workspace"
@@ -189,6 +190,7 @@ func (c *checked) folder(artefacts *workspace.Artefacts, name string, now time.T
 	c.add(problems)
 	n, err := artefacts.AddOf(name)
 	if w != nil {
+		c.add(nobodyMay(w, name))
 		about := contents(name, w)
 		if n > 0 {
 			about += ", " + plural(n, "file of manifests", "files of manifests")
@@ -197,6 +199,39 @@ func (c *checked) folder(artefacts *workspace.Artefacts, name string, now time.T
 		c.judged = append(c.judged, judged{w, w.RuleFiles, func(file string) string { return filepath.Join(name, filepath.FromSlash(file)) }})
 	}
 	return err
+}
+
+// nobodyMay finds steps that nobody of the catalogue could run, with whatever approvals
+// of the others.
+func nobodyMay(w *declare.Workspace, dir string) (out declare.Problems) {
+	people := authority.PeopleOf(w)
+	if len(people) == 0 {
+		return nil
+	}
+	for _, book := range w.Runbooks {
+		var owner declare.TeamID
+		if len(book.Services) > 0 {
+			if s := w.Service(book.Services[0]); s != nil {
+				owner = s.Owner
+			}
+		}
+		for _, step := range book.Steps {
+			c := authority.Case{Class: step.Class, Owner: owner, What: "step " + step.Name}
+			if len(book.Services) > 0 {
+				c.Service, c.Blast = book.Services[0], authority.BlastOf(w, book.Services[0])
+			}
+			if authority.Possible(c, people) {
+				continue
+			}
+			pos := step.Pos
+			pos.File = filepath.Join(dir, filepath.FromSlash(pos.File))
+			out = append(out, declare.Problem{
+				Position: pos, Field: step.Name + ": class", Got: string(step.Class), Want: "an action that somebody may do, alone or with the approvals of others",
+				Hint: "no person of the catalogue has such a level: evenkeel can-i explains it",
+			})
+		}
+	}
+	return out
 }
 
 // judge takes a file of rules that is valid.

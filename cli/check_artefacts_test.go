@@ -135,3 +135,31 @@ func TestCheckOfManifestsInAWorkspace(t *testing.T) {
 	}
 	t.Errorf("got %s", out)
 }
+
+// TestCheckFindsStepsThatNobodyMayRun: by class, and not only by risk.
+func TestCheckFindsStepsThatNobodyMayRun(t *testing.T) {
+	dir := unpack(t, `
+-- catalog/all.yml --
+apiVersion: backstage.io/v1alpha1
+kind: Group
+metadata: {name: shop}
+spec: {type: team, children: []}
+---
+apiVersion: backstage.io/v1alpha1
+kind: User
+metadata: {name: alice, labels: {evenkeel.dev/level: senior}}
+spec: {memberOf: [shop]}
+---
+apiVersion: backstage.io/v1alpha1
+kind: User
+metadata: {name: bob, labels: {evenkeel.dev/level: senior}}
+spec: {memberOf: [shop]}
+-- runbooks/x.md --
+# X
+
+`+"```sh {name=heavy class=A5}\ntrue\n```\n\n```sh {name=pay class=A7}\ntrue\n```\n")
+	out, _ := runCheck(t, ExitFound, dir)
+	if strings.Count(out, "\n") != 1 || !strings.Contains(out, `x.md:7: error: pay: class: got "A7", expected an action that somebody may do`) {
+		t.Errorf("got %s", out)
+	}
+}

@@ -118,8 +118,11 @@ func flux(in input) (d act.Delivery, ignored string, err error) {
 		}
 	}
 	commit := ""
-	if _, sha, ok := strings.Cut(revision, "@sha1:"); ok {
-		commit = sha
+	for _, from := range []string{revision, e.Metadata["originRevision"], e.Metadata["kustomize.toolkit.fluxcd.io/originRevision"]} {
+		// An OCI artefact's own revision is a digest; where it came from is a commit.
+		if _, sha, ok := strings.Cut(from, "@sha1:"); ok && commit == "" {
+			commit = sha
+		}
 	}
 	to := revision
 	if commit != "" {

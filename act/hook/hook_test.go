@@ -290,6 +290,16 @@ func TestGitOpsAndTerraform(t *testing.T) {
 		t.Errorf("got %+v", c)
 	}
 	d.h.o.Secret = func(string) (string, error) { return "s3cret", nil }
+	fluxOCI := `{"involvedObject":{"kind":"Kustomization","namespace":"shop","name":"checkout"},"timestamp":"2026-03-02T11:54:00Z","reason":"ReconciliationSucceeded","metadata":{"revision":"latest@sha256:6db88c7a7afdd9f6c9e1b1d1ed1c5f2a8a2e2a8c9a5d0f6b3a1e0c9b8a7f6e5d","originRevision":"main@sha1:0edd5d0e0d18516d3309fec90553c3ee7380c149"}}`
+	if code, a := d.send("flux", fluxOCI, "X-Signature", hexMAC("s3cret", fluxOCI)); code/100 != 2 || get(a.Recorded[0]).Evidence.Commit != "0edd5d0e0d18516d3309fec90553c3ee7380c149" {
+		t.Errorf("an OCI artefact's origin: %d %+v", code, a)
+	}
+	drifted := `{"payload_version":"2","trigger_scope":"assessment","trigger":"assessment:drifted","message":"Drift Detected","details":{}}`
+	sum := hmac.New(sha512.New, []byte("s3cret"))
+	sum.Write([]byte(drifted))
+	if code, a := d.send("terraform", drifted, "X-TFE-Notification-Signature", hex.EncodeToString(sum.Sum(nil))); code/100 != 2 || len(a.Recorded) != 0 {
+		t.Errorf("an assessment: %d %+v", code, a)
+	}
 	fluxBody := `{"involvedObject":{"kind":"HelmRelease","namespace":"shop","name":"checkout"},"severity":"info","timestamp":"2026-03-02T11:55:00Z","message":"Helm upgrade succeeded","reason":"UpgradeSucceeded","metadata":{"helm.toolkit.fluxcd.io/revision":"1.5.0"}}`
 	code, a = d.send("flux", fluxBody, "X-Signature", hexMAC("s3cret", fluxBody))
 	if code != 202 {

@@ -29,6 +29,7 @@ func terraform(in input) (d act.Delivery, ignored string, err error) {
 		RunBy        string    `json:"run_created_by"`
 		Workspace    string    `json:"workspace_name"`
 		Organization string    `json:"organization_name"`
+		Trigger      string    `json:"trigger"` // of what is no run: assessments, reminders, change requests
 		Items        []struct {
 			Message string    `json:"message"`
 			Trigger string    `json:"trigger"`
@@ -39,6 +40,9 @@ func terraform(in input) (d act.Delivery, ignored string, err error) {
 	}
 	if err := decode(in.body, &e); err != nil {
 		return d, "", err
+	}
+	if len(e.Items) == 0 && e.Trigger != "" {
+		return d, "nothing is applied at " + cut(e.Trigger), nil
 	}
 	if len(e.Items) == 0 {
 		return d, "", invalid("notifications", "", "at least one")
