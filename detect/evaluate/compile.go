@@ -119,9 +119,9 @@ func (p *program) direct(e parser.Expr) node {
 }
 
 // selector returns the leaf of a selector that can be followed: it names a metric, and is
-// of now or of a fixed time before.
+// of now or of a fixed time before or after.
 func (p *program) selector(s *parser.VectorSelector) *leaf {
-	if s.Timestamp != nil || s.StartOrEnd != 0 || s.Anchored || s.Smoothed || s.OriginalOffsetExpr != nil || s.OriginalOffset < 0 {
+	if s.Timestamp != nil || s.StartOrEnd != 0 || s.Anchored || s.Smoothed || s.OriginalOffsetExpr != nil {
 		return nil
 	}
 	l := &leaf{offset: s.OriginalOffset.Milliseconds(), keepName: true}
@@ -533,9 +533,6 @@ func kind(e parser.Expr) string {
 	case *parser.VectorSelector:
 		if e.Timestamp != nil || e.StartOrEnd != 0 {
 			return "selectors with @"
-		}
-		if e.OriginalOffset < 0 {
-			return "selectors with a negative offset"
 		}
 		return "selectors that name no metric"
 	case *parser.StringLiteral:

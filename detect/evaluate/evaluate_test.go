@@ -213,6 +213,7 @@ var exprs = []string{
 	`temperature unless on (service, code) requests_total`, `temperature or requests_total`,
 	`sum by (service, code) (requests_total) / on (service) group_left sum by (service) (requests_total)`,
 	`requests_total * on (pod) requests_total`, `-temperature`, `abs(temperature) + 1 ^ 2`, `clamp(temperature, -1, 2)`, `round(temperature, 0.5)`,
+	`rate(requests_total[10m] offset -4m)`, `temperature offset -3m`, `sum_over_time(temperature[2h] offset -1h)`, `increase(requests_total[1h] offset -3h)`, `timestamp(requests_total offset -2m)`,
 	`max_over_time(rate(requests_total[5m])[1h:5m])`, `requests_total @ 1700000000`, `time() - 5`, `scalar(sum(requests_total))`, `vector(1) > 0`,
 	`histogram_quantile(0.9, sum by (code) (rate(requests_total[1h])))`, `timestamp(requests_total)`, `sort_desc(temperature)`,
 	`topk by (service) (1, temperature)`, `bottomk(3, temperature)`, `topk(scalar(count(temperature)) - 1, temperature)`, `topk(0, temperature)`,
@@ -275,10 +276,10 @@ func TestLiveIsPromQL(t *testing.T) {
 			}
 			defer live.Close()
 			results := 0
-			for step := range 45 {
+			for step := range 20 {
 				d := []time.Duration{time.Second, 15 * time.Second, time.Minute, 7 * time.Minute, 2 * time.Hour}[w.r.IntN(5)]
 				w.run(d, hostile)
-				if step%20 == 19 {
+				if step%10 == 9 {
 					if err := w.db.Compact(context.Background()); err != nil {
 						t.Fatal(err)
 					}

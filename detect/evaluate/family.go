@@ -15,7 +15,7 @@ import (
 type selector struct {
 	name     string
 	matchers []*labels.Matcher
-	offset   int64 // milliseconds
+	offset   int64 // milliseconds; negative of the time after
 }
 
 // family is the series that one selector finds and all windows that are asked of them.

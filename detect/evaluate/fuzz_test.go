@@ -74,6 +74,7 @@ func FuzzExpressionOnSeries(f *testing.F) {
 			return
 		}
 		w := newWorld(t, seed, true)
+		w.pace = 15_000
 		w.run(40*time.Minute, true)
 		live, err := w.engine.Live("fuzz", expr)
 		if err != nil {

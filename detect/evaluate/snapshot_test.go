@@ -22,7 +22,7 @@ var burns = []string{
 	`sum by (service) (rate(requests_total{code=~"5.."}[6h])) / sum by (service) (rate(requests_total[6h]))`,
 	`sum by (service) (rate(requests_total{code=~"5.."}[1d])) / sum by (service) (rate(requests_total[1d]))`,
 	`rate(requests_total[1d])`, `increase(requests_total[2h])`, `irate(requests_total[1d])`, `requests_total`, `rate(requests_total[30m])`,
-	`rate(requests_total[6h] offset 2h)`, `rate(wild[1d])`, `irate(wild[6h])`,
+	`rate(requests_total[6h] offset 2h)`, `rate(wild[1d])`, `irate(wild[6h])`, `increase(requests_total[2h] offset -1h)`,
 }
 
 func (w *world) restarted(snapshot []byte, exprs []string) (*evaluate.Live, *world) {
