@@ -108,6 +108,7 @@ type App struct {
 	patterns  *pattern.Book
 	logCounts *logrule.Counter
 	logRules  *logrule.Runner
+	sources   *sources        // of logs; nil offline
 	reducer   *reduce.Reducer // of log rows
 	spanRules *reduce.Reducer // of spans
 	usage     *usage.Ledger
@@ -264,7 +265,9 @@ func (a *App) observe(w *declare.Workspace) (err error) {
 		return err
 	}
 	a.part("observe: scraping", a.scraper.Run)
-	if err := a.logSources(w); err != nil {
+	a.sources = newSources(a.logs, a.o.Data, a.o.Logger.With("room", "observe"))
+	a.part("observe: log sources", a.sources.Run)
+	if err := a.sources.Apply(w); err != nil {
 		return err
 	}
 	instance, err := os.Hostname()

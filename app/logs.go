@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -20,8 +19,6 @@ import (
 	"github.com/evenkeel/evenkeel/observe/otlp"
 	"github.com/evenkeel/evenkeel/observe/pattern"
 	"github.com/evenkeel/evenkeel/observe/reduce"
-	"github.com/evenkeel/evenkeel/observe/syslog"
-	"github.com/evenkeel/evenkeel/observe/tail"
 	"github.com/evenkeel/evenkeel/observe/usage"
 )
 
@@ -109,37 +106,6 @@ func logLimits(l declare.Limits) logs.Limits {
 func (a *App) bodyBytes() int64 { return a.metrics.Limits().BodyBytes }
 
 func (a *App) otlpLogs() *otlp.LogReceiver { return otlp.NewLogs(a.logs, a.bodyBytes) }
-
-// logSources are the receivers and followers that evenkeel.yml switches on.
-func (a *App) logSources(w *declare.Workspace) error {
-	log := a.o.Logger.With("room", "observe")
-	for _, o := range w.Settings.Logs.Syslog {
-		l, err := syslog.Listen(a.logs, o, log)
-		if err != nil {
-			return err
-		}
-		a.part("observe: syslog "+o.Protocol+" "+o.Address, l.Run)
-	}
-	host, err := os.Hostname()
-	if err != nil {
-		host = "localhost"
-	}
-	if files := w.Settings.Logs.Files; len(files) > 0 {
-		t, err := tail.New(tail.Options{Store: a.logs, Files: files, State: filepath.Join(a.o.Data, "logs", "positions.json"), Host: host, Logger: log})
-		if err != nil {
-			return err
-		}
-		a.part("observe: log files", t.Run)
-	}
-	if w.Settings.Logs.Journal.Enabled {
-		f, err := journald.New(journald.Options{Store: a.logs, Journal: w.Settings.Logs.Journal, State: filepath.Join(a.o.Data, "logs", "journal.cursor"), Logger: log})
-		if err != nil {
-			return err
-		}
-		a.part("observe: journal", f.Run)
-	}
-	return nil
-}
 
 // logRoutes are logs in and LogsQL out.
 func (a *App) logRoutes(mux *http.ServeMux, open func(http.Handler) http.Handler) {

@@ -32,6 +32,9 @@ func (a *App) apply(ctx context.Context, w *declare.Workspace, now time.Time) er
 	if a.scraper != nil {
 		errs = append(errs, a.scraper.Apply(w))
 	}
+	if a.sources != nil {
+		errs = append(errs, a.sources.Apply(w))
+	}
 	return errors.Join(errs...)
 }
 

@@ -60,16 +60,19 @@ func (b *bench) hundredMillion(ctx context.Context) (err error) {
 		s := newLogStream(from, func(*rand.Rand) time.Duration { return 24 * time.Hour / time.Duration(b.LogRows+1) })
 		begun := time.Now()
 		sides[i].took, err = p.measure(func() error {
-			bodies, failed := make(chan []byte, 2), make(chan error, 1)
-			go func() {
-				var err error
-				for body := range bodies {
-					if err == nil && ctx.Err() == nil {
-						err = pushLines(p.url, body)
+			const senders = 2
+			bodies, failed := make(chan []byte, senders), make(chan error, senders)
+			for range senders {
+				go func() {
+					var err error
+					for body := range bodies {
+						if err == nil && ctx.Err() == nil {
+							err = pushLines(p.url, body)
+						}
 					}
-				}
-				failed <- errors.Join(err, ctx.Err())
-			}()
+					failed <- errors.Join(err, ctx.Err())
+				}()
+			}
 			for sent := 0; sent < b.LogRows; sent += 10_000 {
 				bodies <- s.next(make([]byte, 0, 3<<20), min(10_000, b.LogRows-sent))
 				if sent <= b.LogRows/2 {
@@ -77,7 +80,11 @@ func (b *bench) hundredMillion(ctx context.Context) (err error) {
 				}
 			}
 			close(bodies)
-			return <-failed
+			var errs []error
+			for range senders {
+				errs = append(errs, <-failed)
+			}
+			return errors.Join(errs...)
 		})
 		if err != nil {
 			return err
@@ -93,9 +100,6 @@ func (b *bench) hundredMillion(ctx context.Context) (err error) {
 			if err := pause(ctx, time.Second); err != nil {
 				return err
 			}
-		}
-		if sides[i].disk, err = folderSize(own); err != nil {
-			return err
 		}
 		b.say("  %s took %s rows in %s", p.name, thousands(b.LogRows), time.Since(begun).Round(time.Second))
 	}
@@ -152,6 +156,11 @@ func (b *bench) hundredMillion(ctx context.Context) (err error) {
 	stop()
 	if err := <-fed; err != nil {
 		return err
+	}
+	for i, s := range sides { // all is on disk by now
+		if s.disk, err = folderSize(filepath.Join(dir, fmt.Sprint(i))); err != nil {
+			return err
+		}
 	}
 	b.Section("Queries over " + thousands(b.LogRows) + " log rows")
 	b.Text("%s rows of one day, sent to both servers; then %d times each question, in turn, while %s more lines a second come to both. Elapsed time, until the whole answer is there. Ours took %s CPU to take the rows in and has %s on disk, theirs %s and %s.", thousands(b.LogRows), rounds, thousands(liveRows), seconds(sides[0].took), size(sides[0].disk), seconds(sides[1].took), size(sides[1].disk))

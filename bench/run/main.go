@@ -42,12 +42,16 @@ func run(ctx context.Context) error {
 	only := flag.String("only", "", "rows to measure, with commas between: ticks, many, backtest, latency, write, logs, spans, idle, alerts; and hundredmillion, which is measured only when it is named")
 	out := flag.String("out", "-", "file to write the report to, - for standard output")
 	pairs := flag.Int("pairs", 0, "how many pairs, where not the usual number")
+	rows := flag.Int("rows", 0, "how many log rows in hundredmillion, where not the usual number")
 	flag.Parse()
 	if o.Quick {
 		o.Scale = bench.Quick
 	}
 	if *pairs > 0 {
 		o.Pairs = *pairs
+	}
+	if *rows > 0 {
+		o.LogRows = *rows
 	}
 	if *only != "" {
 		o.Only = strings.Split(*only, ",")
