@@ -108,7 +108,7 @@ func Loads(schedules []*declare.Schedule, pages []Page, from, to time.Time) []re
 			if nights[p.Team] == nil {
 				nights[p.Team] = map[string]bool{}
 			}
-			nights[p.Team][p.At.In(loc).Add(-nightTo*time.Hour).Format(time.DateOnly)] = true
+			nights[p.Team][nightOf(p.At, loc)] = true
 		}
 	}
 	var out []respond.TeamLoad
@@ -121,6 +121,17 @@ func Loads(schedules []*declare.Schedule, pages []Page, from, to time.Time) []re
 	}
 	slices.SortFunc(out, func(a, b respond.TeamLoad) int { return strings.Compare(string(a.Team), string(b.Team)) })
 	return out
+}
+
+// nightOf names a night by the day on which it begins. It goes by the clocks: the night
+// in which they change is one night.
+func nightOf(t time.Time, loc *time.Location) string {
+	local := t.In(loc)
+	y, m, d := local.Date()
+	if local.Hour() < nightTo {
+		d--
+	}
+	return time.Date(y, m, d, 0, 0, 0, 0, time.UTC).Format(time.DateOnly)
 }
 
 func atNight(t time.Time, loc *time.Location) bool {
