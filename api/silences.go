@@ -1,11 +1,13 @@
 package api
 
 import (
+	"errors"
 	"slices"
 	"time"
 
 	"github.com/prometheus/common/model"
 
+	"github.com/evenkeel/evenkeel/respond"
 	"github.com/evenkeel/evenkeel/respond/alert"
 )
 
@@ -58,5 +60,9 @@ func (s *server) addSilence(c *call, in NewSilence) (alert.Silence, error) {
 }
 
 func (s *server) expireSilence(c *call, _ none) (none, error) {
-	return none{}, s.Silences.ExpireSilence(c.Context(), c.now, c.me.Actor(), c.PathValue("silence"))
+	err := s.Silences.ExpireSilence(c.Context(), c.now, c.me.Actor(), c.PathValue("silence"))
+	if errors.Is(err, respond.ErrNotFound) {
+		return none{}, respond.ErrNoSilence
+	}
+	return none{}, err
 }

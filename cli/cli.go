@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -71,7 +72,39 @@ func newRoot() *cobra.Command {
 	for _, v := range verbs {
 		root.AddCommand(v())
 	}
+	guide(root)
 	return root
+}
+
+// guide makes what is wrong about a command's arguments say how it is used: a verb that
+// is not there is an error, not a help text; a wrong number of arguments names them.
+func guide(cmd *cobra.Command) {
+	for _, c := range cmd.Commands() {
+		guide(c)
+		switch check := c.Args; {
+		case c.HasSubCommands() && !c.Runnable():
+			c.Args = cobra.ArbitraryArgs
+			c.RunE = func(c *cobra.Command, args []string) error {
+				if len(args) == 0 {
+					return c.Help()
+				}
+				var all []string
+				for _, sub := range c.Commands() {
+					if sub.IsAvailableCommand() {
+						all = append(all, sub.Name())
+					}
+				}
+				return fmt.Errorf("%s: got %q, expected one of %s", c.CommandPath(), args[0], strings.Join(all, ", "))
+			}
+		case check != nil:
+			c.Args = func(c *cobra.Command, args []string) error {
+				if err := check(c, args); err != nil {
+					return fmt.Errorf("%w; usage: %s", err, c.UseLine())
+				}
+				return nil
+			}
+		}
+	}
 }
 
 // colour says whether the writer is a terminal that wants colour.

@@ -92,4 +92,9 @@ func (e notFound) Is(t error) bool { return t == ErrNotFound } //nolint:errorlin
 const (
 	ErrNoOverride = notFound("no such override")
 	ErrNoFeed     = notFound("no such calendar")
+
+	// ErrNoSilence, ErrNoStatusPage and ErrNoSubscriber are returned for what is not there.
+	ErrNoSilence    = notFound("no such silence")
+	ErrNoStatusPage = notFound("no such status page: it is named after a system of the catalogue")
+	ErrNoSubscriber = notFound("no such subscriber")
 )

@@ -14,6 +14,7 @@ import (
 	"math/big"
 	"net"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/evenkeel/evenkeel/declare"
@@ -140,7 +141,7 @@ func (b *Book) refuse(field, got, want string) error {
 func (b *Book) AddMethod(ctx context.Context, now time.Time, actor journal.Actor, m respond.ContactMethod) (respond.ContactMethod, error) {
 	c := declare.Contact{Kind: m.Kind, Address: m.URL}
 	if err := c.Check(); err != nil {
-		return m, b.refuse("address", c.Shown(), err.Error())
+		return m, b.refuse("address", c.Shown(), strings.TrimPrefix(err.Error(), "expected "))
 	}
 	if b.o.Workspace().Person(m.Person) == nil {
 		return m, b.refuse("person", string(m.Person), "a person of the catalogue")

@@ -59,7 +59,7 @@ func (b *Book) Page(ctx context.Context, now time.Time, system string) (Page, er
 	}
 	p, ok := build(b.o.Workspace(), system, all)
 	if !ok {
-		return Page{}, respond.ErrNotFound
+		return Page{}, respond.ErrNoStatusPage
 	}
 	return p, nil
 }
@@ -179,7 +179,7 @@ func (b *Book) Unsubscribe(ctx context.Context, now time.Time, actor journal.Act
 		var system string
 		err := tx.QueryRowContext(ctx, `DELETE FROM status_subscribers WHERE id = ? RETURNING system`, id).Scan(&system)
 		if errors.Is(err, sql.ErrNoRows) {
-			return respond.ErrNotFound
+			return respond.ErrNoSubscriber
 		}
 		if err != nil {
 			return fmt.Errorf("cannot remove a subscriber: %w", err)
