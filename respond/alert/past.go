@@ -73,15 +73,24 @@ func (p *Pipeline) noted(x delivery, err error) {
 
 // remember puts what a restart must know into the entry of the notification log.
 func (x *delivery) remember(p *Pipeline, store *nflog.Store) {
-	if x.status == "" {
-		if len(x.j.verdict.keys) == 0 && !x.j.verdict.drop {
-			return
-		}
-		store.SetStr(pastNotice, noticeCovered)
-		store.SetInt(pastAt, x.at.UnixMilli())
+	v := &x.j.verdict
+	if x.status == "" && !v.drop {
 		return
 	}
 	store.SetInt(pastAt, x.at.UnixMilli())
+	var numbers []string
+	for _, k := range v.keys {
+		numbers = append(numbers, strconv.FormatInt(k.incident, 10))
+	}
+	store.SetStr(pastIncidents, strings.Join(numbers, ","))
+	if v.drop {
+		store.SetStr(pastNotice, noticeCovered)
+		return
+	}
+	store.SetStr(pastNotice, v.notice)
+	if len(v.keys) > 0 {
+		store.SetInt(pastTold, int64(p.storms.toldOf(v.keys[0])))
+	}
 	var findings []int64
 	for _, a := range x.told[:min(len(x.told), maxPastFindings)] {
 		if n, err := strconv.ParseInt(string(a.Annotations["finding"]), 10, 64); err == nil {
@@ -91,18 +100,6 @@ func (x *delivery) remember(p *Pipeline, store *nflog.Store) {
 	if text, err := json.Marshal(findings); err == nil {
 		store.SetStr(pastFindings, string(text))
 	}
-	v := &x.j.verdict
-	if len(v.keys) == 0 {
-		store.Delete(pastIncidents)
-		return
-	}
-	var numbers []string
-	for _, k := range v.keys {
-		numbers = append(numbers, strconv.FormatInt(k.incident, 10))
-	}
-	store.SetStr(pastIncidents, strings.Join(numbers, ","))
-	store.SetStr(pastNotice, v.notice)
-	store.SetInt(pastTold, int64(p.storms.toldOf(v.keys[0])))
 }
 
 // readPast reads the notification log's file for what this program has added to it.
