@@ -39,7 +39,7 @@ With --traces EXPR is TraceQL and traces answer, the newest of the last hour unl
 		Example: `  evenkeel query 'sum by (service) (rate(http_requests_total[5m]))'
   evenkeel query 'slo:current_burn_rate:ratio' --from -6h --step 5m
   evenkeel query --explain --compare 'sum(rate(http_requests_total[30d]))'
-  evenkeel query --logs '{service.name="checkout"} severity:error' --from -30m
+  evenkeel query --logs '{service.name="checkout"} severity:i(error)' --from -30m
   evenkeel query --logs '* | stats by (service.name) count() lines'
   evenkeel query --logs 'timeout' --follow
   evenkeel query --traces '{ resource.service.name = "checkout" && status = error }'

@@ -29,6 +29,7 @@ rows:
       - {title: Burn, type: stat, reduce: max, unit: burns, thresholds: [{value: 0, level: ok}, {value: 2, level: bad}], queries: [{promql: 'slo:current_burn_rate:ratio', legend: '{{objective}}'}]}
       - {title: Broken, queries: [{promql: explode}]}
       - {type: table, queries: [{promql: 'slo:current_burn_rate:ratio'}]}
+      - {title: Heat, type: heatmap, queries: [{promql: 'slo:current_burn_rate:ratio'}]}
       - {title: Services, type: bar, queries: [{logsql: '* | stats by (service.name) count() n', legend: '{{service.name}}'}]}
   - title: Lines
     panels:
@@ -76,7 +77,7 @@ func TestDashboard(t *testing.T) {
 	f("/dashboards/night", []string{
 		"Budget at 0.99", `checkout-availability \u003cb\u003e`, "warn from 50 %", "the store is closed", "service: all", `class="bad"`, "payments", "charge failed: card declined &lt;script&gt;",
 		`value="charge"`, `data-every="30"`, "/explore?expr=slo%3Aperiod_error_budget_remaining%3Aratio&amp;from=2026-11-23T02%3A12%3A00Z",
-		`href="/changes/c-142"`, `href="/objectives/checkout-availability"`, " burns<span",
+		`href="/changes/c-142"`, `href="/objectives/checkout-availability"`, " burns<span", `class="drawn heat"`, "4 buckets over time",
 	}, "<script>alert", "Of checkout")
 	f("/dashboards/night?open=More&service=checkout&service=payments&quantile=0.5", []string{"Budget at 0.5", "service: checkout, payments", "Of checkout &lt;script&gt;", "Of payments"})
 	f("/dashboards/night?words=nowhere&to=2026-11-23T03:00:00Z&range=15m", []string{"No line in this time", "2026-11-23 02:45:00"}, "data-every", "charge failed")

@@ -34,16 +34,16 @@ func (p painter) heat(ctx context.Context, v *panelView) error {
 	cumulative := len(all) > 0
 	var buckets []*bucket
 	for _, f := range all {
-		le, ok := f.Labels["le"]
+		edge, err := strconv.ParseFloat(f.Labels["le"], 64)
+		ok := err == nil && !math.IsNaN(edge)
 		cumulative = cumulative && ok
-		key := le
-		if !ok {
-			key = f.label
+		key := f.label
+		if ok { // some write 1 and others 1.0
+			key = strconv.FormatFloat(edge, 'g', -1, 64)
 		}
 		b := by[key]
 		if b == nil {
-			edge, err := strconv.ParseFloat(le, 64)
-			if err != nil {
+			if !ok {
 				edge = float64(len(buckets))
 			}
 			b = &bucket{edge, key, make([]float64, n)}
@@ -82,11 +82,15 @@ func (p painter) heat(ctx context.Context, v *panelView) error {
 	if most == 0 {
 		return nil
 	}
+	width := svgWidth
+	if v.Width <= 6 { // or its words would be too small to read
+		width = 480
+	}
 	var svg strings.Builder
 	out := func(format string, args ...any) { fmt.Fprintf(&svg, format, args...) }
 	esc := template.HTMLEscapeString
-	out(`<svg class="drawn heat" viewBox="0 0 %g %g" role="img" aria-label="%s">`, svgWidth, svgHeight, esc(v.Heading+fmt.Sprintf(": %d buckets over time, at most %s in one", len(buckets), number(most))))
-	w, h := (svgWidth-svgLeft-svgRight)/float64(n), (svgHeight-svgTop-svgIn)/float64(len(buckets))
+	out(`<svg class="drawn heat" viewBox="0 0 %g %g" role="img" aria-label="%s">`, width, svgHeight, esc(v.Heading+fmt.Sprintf(": %d buckets over time, at most %s in one", len(buckets), number(most))))
+	w, h := (width-svgLeft-svgRight)/float64(n), (svgHeight-svgTop-svgIn)/float64(len(buckets))
 	every := max(1, len(buckets)/6)
 	for i, b := range buckets {
 		y := svgHeight - svgIn - float64(i+1)*h
@@ -107,7 +111,7 @@ func (p painter) heat(ctx context.Context, v *panelView) error {
 	for i := range 5 {
 		at := float64(first.Unix()) + p.Span().Seconds()*float64(i)/4
 		anchor := [...]string{"start", "middle", "middle", "middle", "end"}[i]
-		out(`<text class="axis" x="%.1f" y="%g" text-anchor="%s">%s</text>`, svgLeft+(svgWidth-svgLeft-svgRight)*float64(i)/4, svgHeight-4, anchor, axisTime(at, p.Span()))
+		out(`<text class="axis" x="%.1f" y="%g" text-anchor="%s">%s</text>`, svgLeft+(width-svgLeft-svgRight)*float64(i)/4, svgHeight-4, anchor, axisTime(at, p.Span()))
 	}
 	out(`</svg>`)
 	v.Heat = template.HTML(svg.String()) //nolint:gosec // numbers, and texts that were escaped

@@ -288,6 +288,9 @@ func (p painter) named(q declare.PanelQuery, series []Series) []found {
 }
 
 func (p painter) chart(ctx context.Context, v *panelView) error {
+	if !slices.ContainsFunc(v.Queries, func(q declare.PanelQuery) bool { return q.PromQL != "" }) {
+		p.step = max(p.step, (p.Span() / 120).Truncate(time.Second)) // lines are counted, and few a second
+	}
 	all, err := p.over(ctx, v)
 	if err != nil {
 		return err
@@ -494,9 +497,10 @@ func (p painter) table(ctx context.Context, v *panelView) error {
 		if len(v.Queries) == 1 { // the largest first
 			slices.SortStableFunc(answers, func(a, b found) int { return cmp.Compare(value(b), value(a)) })
 		}
+		oneName := !slices.ContainsFunc(answers, func(f found) bool { return f.Labels["__name__"] != answers[0].Labels["__name__"] })
 		for _, f := range answers {
 			labels := maps.Clone(f.Labels)
-			if len(v.Queries) > 1 {
+			if len(v.Queries) > 1 || oneName { // it tells nothing apart
 				delete(labels, "__name__")
 			}
 			key := seriesLabel(labels, nil)

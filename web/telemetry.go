@@ -494,7 +494,7 @@ func lookInto(service declare.ServiceID, trouble ...time.Time) []Link {
 	return []Link{
 		{Text: "failed traces of " + string(service), URL: at("traces", traces+" && status = error }")},
 		{Text: "slow traces", URL: at("traces", traces+" && duration > 500ms }")},
-		{Text: "its errors in the logs", URL: at("logs", "service.name:="+name+" severity:error")},
+		{Text: "its errors in the logs", URL: at("logs", "service.name:="+name+" severity:i(error)")},
 		{Text: "all together", URL: at("expr", "sum by (span_name) (rate(traces_spanmetrics_calls_total{service="+name+"}[1m]))", "logs", "service.name:="+name, "traces", traces+" }")},
 	}
 }

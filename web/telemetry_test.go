@@ -127,6 +127,9 @@ func TestFromServiceToLine(t *testing.T) {
 	f("/traces/"+failedTrace+"?span=0000000000000002", `class="d1 failed own"`)
 	f("/explore?"+url.Values{"logs": {`service.name:="payments" severity:ERROR`}, "range": {"1h"}}.Encode(), "charge failed", "/traces/"+failedTrace+"?span=0000000000000003", "What is different here?")
 	f("/explore?"+url.Values{"logs": {`service.name:="payments" severity:ERROR`}, "range": {"1h"}}.Encode(), `<a href="/services/payments">service payments, of `, "what it said then", "As they come")
+	// Senders write it in any case.
+	f("/explore?"+url.Values{"logs": {`service.name:="payments" severity:i(error)`}, "range": {"1h"}}.Encode(), "charge failed")
+	f("/services/payments", "severity%3Ai%28error%29")
 	f("/explore?"+url.Values{"logs": {`severity:ERROR | stats count() n`}, "range": {"1h"}}.Encode(), "n=")
 	// Failed spans are of version 1.4.2.
 	f(failed+"&differ=1", "What is different", "service.version", "1.4.2", "100 %")

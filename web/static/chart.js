@@ -133,7 +133,7 @@
       },
       axes: [
         { ...axis, space: 70, size: 28, values: (u, ts) => ts.map((t) => utc(t, span)) },
-        { ...axis, size: (u, vs) => Math.max(58, 12 + 6.4 * Math.max(0, ...(vs || []).map((v) => v.length))), space: 34, values: (u, vs) => vs.map(unit) },
+        { ...axis, size: (u, vs) => Math.max(58, 12 + 6.4 * Math.max(0, ...(vs || []).map((v) => v.length))), space: 34, values: (u, vs) => vs.map(unit), incrs: /^bytes/.test(data.unit) ? Array.from({ length: 60 }, (_, i) => 2 ** i) : undefined },
       ],
       series: [
         { label: "UTC", value: (u, t) => (t == null ? "" : utc(t, 1)) },
