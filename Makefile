@@ -5,6 +5,7 @@
 #   make check   formatting, vet, the import law
 #   make golden  rewrite golden files after a look at the difference
 #   make bench   measure against the peers, side by side in one run; writes docs/benchmarks.md
+#   make bench-rows   queries over 100 million log rows, kept in the same file (some 20 minutes, 20 GB)
 #   make bench-quick  the same at a small scale, printed only
 #   make corpora try the parsers on public data, where it is at hand
 #   make soak    kill -9 and load for longer than a test may last
@@ -16,7 +17,7 @@ BINARY := bin/evenkeel
 
 export EVENKEEL_PEERS := $(PEERS)
 
-.PHONY: run build test test-tools check golden bench bench-quick corpora soak soak-year screenshots clean
+.PHONY: run build test test-tools check golden bench bench-rows bench-quick corpora soak soak-year screenshots clean
 
 run: build
 	$(BINARY) demo
@@ -39,6 +40,10 @@ golden:
 bench: build test-tools
 	scripts/bench-tools $(PEERS)
 	$(GO) run -tags bench ./bench/run -peers $(PEERS) -evenkeel $(BINARY) -out docs/benchmarks.md
+
+bench-rows: build
+	scripts/bench-tools $(PEERS)
+	$(GO) run -tags bench ./bench/run -keep -only hundredmillion -peers $(PEERS) -evenkeel $(BINARY) -out docs/benchmarks.md
 
 bench-quick: build test-tools
 	scripts/bench-tools $(PEERS)

@@ -231,14 +231,14 @@ func TestTelemetryFindings(t *testing.T) {
 	service := func(name string) string {
 		return "---\napiVersion: backstage.io/v1alpha1\nkind: Component\nmetadata: {name: " + name + ", annotations: {evenkeel.dev/telemetry: 'logs, metrics, traces'}}\nspec: {type: service, lifecycle: production, owner: shop}\n"
 	}
-	a := newApp(t, map[string]string{"catalog/shop.yml": strings.Replace(estate, `annotations: {github.com`, `annotations: {evenkeel.dev/telemetry: "logs, metrics, traces", github.com`, 1) + service("cart")})
+	a := newApp(t, map[string]string{"evenkeel.yml": "limits: {active_series: 20000}\n", "catalog/shop.yml": strings.Replace(estate, `annotations: {github.com`, `annotations: {evenkeel.dev/telemetry: "logs, metrics, traces", github.com`, 1) + service("cart")})
 	ctx, now := t.Context(), time.Now()
 	for _, w := range []*httptest.ResponseRecorder{
 		a.from(t, "127.0.0.1", "/v1/metrics", otlpProto, otlpMetrics(t, "checkout", 3, now)),
 		a.from(t, "127.0.0.1", "/v1/logs", otlpProto, otlpLogs(t, "checkout", 3, now, "order paid")),
 		a.from(t, "127.0.0.1", "/v1/traces", otlpProto, otlpSpans(t, "checkout", "GET /orders", 3, now)),
-		a.from(t, "127.0.0.1", "/api/v1/write", remoteWrite, writing(t, 12_000, "logins_total", now, "job", "checkout-web", "user", "user-#")),
-		a.from(t, "127.0.0.1", "/api/v1/write", remoteWrite, writing(t, 12_000, "sessions_total", now, "job", "cart", "session", "s-#")),
+		a.from(t, "127.0.0.1", "/api/v1/write", remoteWrite, writing(t, 2_500, "logins_total", now, "job", "checkout-web", "user", "user-#")),
+		a.from(t, "127.0.0.1", "/api/v1/write", remoteWrite, writing(t, 2_500, "sessions_total", now, "job", "cart", "session", "s-#")),
 	} {
 		if w.Code/100 != 2 {
 			t.Fatalf("%d %s", w.Code, w.Body)
@@ -257,8 +257,8 @@ func TestTelemetryFindings(t *testing.T) {
 		delete(found, want)
 	}
 	wide, ok := found["TelemetryCardinality cart metrics"]
-	if !ok || !strings.Contains(wide.Summary, `"session" has 12000 values`) || wide.Team != "shop" {
-		t.Errorf("a label of 12,000 values: %+v", wide)
+	if !ok || !strings.Contains(wide.Summary, `"session" has 2500 values`) || wide.Team != "shop" {
+		t.Errorf("a label of 2,500 values: %+v", wide)
 	}
 	delete(found, "TelemetryCardinality cart metrics")
 	if len(found) != 0 {
