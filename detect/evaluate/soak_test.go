@@ -24,6 +24,7 @@ type soaking struct {
 	dir   string
 	opts  *tsdb.Options
 	live  *evaluate.Live
+	other *evaluate.Live // another group with some of the same rules
 	exprs []string
 	image []byte // the last snapshot
 	// What happened, so that a soak in which nothing did is no success.
@@ -82,6 +83,9 @@ func (s *soaking) start(snapshot []byte) {
 		s.t.Fatal(err)
 	}
 	s.live = live
+	if s.other, err = s.engine.Live("other", s.exprs[len(s.exprs)/2:]...); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 // stop ends the process, orderly or not.
@@ -90,11 +94,18 @@ func (s *soaking) stop() {
 	s.incremental += ours
 	s.mended += left["(mended series)"]
 	s.live.Close()
+	s.other.Close()
 }
 
 func (s *soaking) check() {
 	s.t.Helper()
 	at := time.UnixMilli(s.now)
+	first := s.r.IntN(2) == 0 // it may come before or after, a few milliseconds apart
+	if later := at.Add(time.Duration(s.r.IntN(20)) * time.Millisecond); first {
+		s.answers(s.other, later, s.exprs[len(s.exprs)-3:]...)
+	} else {
+		defer func() { s.answers(s.other, later, s.exprs[len(s.exprs)-3:]...) }()
+	}
 	for _, expr := range s.exprs {
 		// The 30 days are read in full by the oracle, which takes a while.
 		got, err := s.live.Query(s.t.Context(), expr, at)
