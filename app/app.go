@@ -41,6 +41,7 @@ import (
 	"github.com/evenkeel/evenkeel/observe/scrape"
 	"github.com/evenkeel/evenkeel/observe/trace"
 	"github.com/evenkeel/evenkeel/observe/usage"
+	"github.com/evenkeel/evenkeel/respond"
 	"github.com/evenkeel/evenkeel/respond/alert"
 	"github.com/evenkeel/evenkeel/respond/escalation"
 	"github.com/evenkeel/evenkeel/respond/incident"
@@ -222,8 +223,9 @@ func (a *App) connect(ctx context.Context) (err error) {
 	a.changes = change.New(change.Options{DB: a.db, Known: a.known, OnRecord: a.onChange, Touched: a.touched})
 	a.incidents = incident.New(incident.Options{
 		DB: a.db, Logger: log.With("room", "respond"), Distances: a.distances, TeamOf: a.teamOf, OnCall: a.onCall,
-		Known: func(p declare.PersonID) bool { return a.ws().Person(p) != nil },
-		Onset: a.onset, Suspects: a.suspects, URL: a.link, TierOf: a.tierOf, Moved: a.findings.Moved,
+		Known:   func(p declare.PersonID) bool { return a.ws().Person(p) != nil },
+		Wording: func(phase respond.Phase) string { return a.ws().Settings.UpdateTemplates[string(phase)] },
+		Onset:   a.onset, Suspects: a.suspects, URL: a.link, TierOf: a.tierOf, Moved: a.findings.Moved,
 		OutcomeLink: func(ctx context.Context, finding int64, opened time.Time) (string, error) {
 			return a.outcomes.LinkTo(ctx, finding, opened)
 		},

@@ -57,8 +57,11 @@ type StatusPage struct {
 // declare/settings fills in.
 type Settings struct {
 	StatusPages []StatusPage
-	ExternalURL string // how people reach this server; default http:// and the listen address
-	Evaluation  struct {
+	// UpdateTemplates are first wordings of status updates, by phase; a phase without one
+	// has ours. {services}, {since} and {until} stand for what is known.
+	UpdateTemplates map[string]string
+	ExternalURL     string // how people reach this server; default http:// and the listen address
+	Evaluation      struct {
 		Interval time.Duration // of objectives and of rule groups without an own one; default 1s
 		// Spacing is how far apart samples are, at most, for the shortest windows that
 		// make sense: the interval where the workspace sets one, else 15s.

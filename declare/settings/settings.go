@@ -43,7 +43,7 @@ func Read(file string, data []byte, sink *declare.Problems) declare.Settings {
 	if !ok {
 		return s
 	}
-	d.Only("external_url", "evaluation", "metrics", "logs", "traces", "limits", "host", "otlp", "levels", "hooks", "runner", "channels", "status_pages")
+	d.Only("external_url", "evaluation", "metrics", "logs", "traces", "limits", "host", "otlp", "levels", "hooks", "runner", "channels", "status_pages", "update_templates")
 	for _, n := range d.Field("status_pages").List() {
 		n.Only("system", "title", "public")
 		p := declare.StatusPage{System: n.Field("system").Required("a system of the catalog")}
@@ -55,6 +55,7 @@ func Read(file string, data []byte, sink *declare.Problems) declare.Settings {
 		}
 		s.StatusPages = append(s.StatusPages, p)
 	}
+	s.UpdateTemplates = updateTemplates(d.Field("update_templates"))
 	if n := d.Field("external_url"); !n.Missing() {
 		s.ExternalURL = strings.TrimSuffix(n.String(), "/")
 		if u, err := url.Parse(s.ExternalURL); err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil {

@@ -53,7 +53,10 @@ func TestMistakes(t *testing.T) {
 		}
 	}
 	f("[]", `e.yml:1:1: got "a list", expected a mapping`)
-	f("metric: {}", `e.yml:1:1: metric: got "metric", expected one of external_url, evaluation, metrics, logs, traces, limits, host, otlp, levels, hooks, runner, channels, status_pages (did you mean "metrics"?)`)
+	f("metric: {}", `e.yml:1:1: metric: got "metric", expected one of external_url, evaluation, metrics, logs, traces, limits, host, otlp, levels, hooks, runner, channels, status_pages, update_templates (did you mean "metrics"?)`)
+	f("update_templates: {investigating: 'since {when}'}", `e.yml:1:35: update_templates.investigating: got "{when}", expected one of {services}, {since}, {until}`)
+	f("update_templates: {begun: x}", `e.yml:1:20: update_templates.begun: got "begun", expected one of investigating, identified, monitoring, resolved`)
+	f("update_templates: {resolved: ' '}", `e.yml:1:30: update_templates.resolved: got "0 bytes", expected a text of 1 to 2000 bytes`)
 	f("external_url: example.org", `e.yml:1:15: external_url: got "example.org", expected a URL as https://evenkeel.example.org`)
 	f("external_url: https://u:p@example.org", `e.yml:1:15: external_url: got "https://u:p@example.org", expected a URL as https://evenkeel.example.org`)
 	f("evaluation: {interval: 5}", `e.yml:1:24: evaluation.interval: got "5", expected a duration as 15s, 5m or 30d`)

@@ -97,6 +97,15 @@ func (b *Book) Template(ctx context.Context, now time.Time, n respond.Number, ph
 		since = i.Clocks.Detected
 	}
 	from := since.UTC().Format("15:04 UTC")
+	if b.o.Wording != nil {
+		if own := b.o.Wording(phase); own != "" {
+			until := i.Clocks.Mitigated
+			if until.IsZero() {
+				until = now
+			}
+			return strings.NewReplacer("{services}", what, "{since}", from, "{until}", until.UTC().Format("15:04 UTC")).Replace(own), nil
+		}
+	}
 	switch phase {
 	case respond.Investigating:
 		return fmt.Sprintf("Since %s some users have had trouble with %s. We are looking into it. The next update follows within 30 minutes.", from, what), nil

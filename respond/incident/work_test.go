@@ -177,6 +177,15 @@ func TestRolesSeverityAndClock(t *testing.T) {
 		}
 		got(d.book.AddUpdate(t.Context(), d.now, alice, 1, p, text, p != respond.Identified))
 	}
+	d.book.o.Wording = func(p respond.Phase) string {
+		return map[respond.Phase]string{respond.Investigating: "Since {since} {services} is slow."}[p]
+	}
+	if text := got(d.book.Template(t.Context(), d.now, 1, respond.Investigating)); !strings.HasPrefix(text, "Since ") || !strings.HasSuffix(text, " UTC checkout is slow.") {
+		t.Errorf("the workspace's own wording: %q", text)
+	}
+	if text := got(d.book.Template(t.Context(), d.now, 1, respond.Over)); !strings.Contains(text, "is over") {
+		t.Errorf("a phase without one: %q", text)
+	}
 	if all, err := d.book.Updates(t.Context(), 1); err != nil || len(all) != 4 || all[1].Public || !all[0].Public {
 		t.Errorf("%+v %v", all, err)
 	}

@@ -86,7 +86,7 @@ func first(r Result) string {
 func TestRank(t *testing.T) {
 	f := func(name, want string, make func(e *estate)) {
 		t.Helper()
-		for seed := range uint64(8) {
+		for seed := range uint64(4) {
 			e := newEstate(seed)
 			make(e)
 			r := Rank(e.c)
@@ -307,7 +307,7 @@ func TestSpans(t *testing.T) {
 func TestFlow(t *testing.T) {
 	f := func(name, want string, make func(e *estate)) {
 		t.Helper()
-		for seed := range uint64(8) {
+		for seed := range uint64(3) {
 			e := newEstate(seed)
 			make(e)
 			if got := first(Rank(e.c)); got != want {
@@ -332,7 +332,7 @@ func TestFlow(t *testing.T) {
 func TestCrossChecks(t *testing.T) {
 	f := func(name string, of func(e *estate)) {
 		t.Helper()
-		for seed := range uint64(8) {
+		for seed := range uint64(2) {
 			e := newEstate(seed)
 			e.burn(onset)
 			of(e)
