@@ -376,8 +376,8 @@ func (r *resource) base() float64 {
 	for _, f := range r.outs {
 		out = math.Max(out, f.left())
 	}
-	if r.hasIn && r.in == 0 {
-		out *= calm // its own signals are calm: it suffers
+	if r.hasIn && r.in < clear*out { // its own signals are calm, or nearly: it suffers
+		out *= calm + (1-calm)*r.in/(clear*out)
 	}
 	logs := 0.6
 	if !r.hasAny { // they are all there is
@@ -492,6 +492,7 @@ func (r *resource) finish(c *Case, g *graph, target string, shifted float64) {
 const (
 	expl    = 0.85 // of an outward shift that callees account for in full
 	calm    = 0.6  // of an outward shift where the resource's own signals are calm
+	clear   = 0.1  // of its outward shift: from so much on its own signals have moved as well
 	wload   = 0.3  // of a shift in what is asked of it
 	both    = 0.4  // of the weaker side, where both its own and its outward signals moved
 	wchange = 0.5  // of a change that fits perfectly
