@@ -319,6 +319,9 @@ func runbookApprovals(r *remote) *cobra.Command {
 		Use: "approvals", Args: cobra.NoArgs, Short: "Say how approvals went: how long people waited, and what came of it",
 		Example: "  evenkeel runbook approvals --days 90 --team shop --records",
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("days") && days < 1 {
+				return fmt.Errorf("cannot measure approvals of %d days: expected from 1 to 3650", days)
+			}
 			return list(cmd, r, "measure approvals", "/approvals", values("days", limitText(days), "service", service, "team", team), "Nothing was asked in that time.", func(items []approval.Measure) *table {
 				if records {
 					t := columns("ASKED", "RUN", "STEP", "CLASS", "SERVICE", "WAITED", "ANSWER", "WHY")
