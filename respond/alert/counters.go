@@ -1,8 +1,10 @@
 package alert
 
 import (
+	"context"
 	"time"
 
+	amalert "github.com/prometheus/alertmanager/alert"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 )
@@ -36,5 +38,31 @@ func (c *counters) attempt(integration string, took time.Duration, err error) {
 	c.latency.WithLabelValues(integration).Observe(took.Seconds())
 	if err != nil {
 		c.requestsFailed.WithLabelValues(integration).Inc()
+	}
+}
+
+// standing counts the alerts that fire when somebody looks, as Alertmanager does.
+type standing struct{ p *Pipeline }
+
+var alertsGauge = prometheus.NewDesc("alertmanager_alerts", "Alerts that fire, by state: active, or suppressed by a silence or an inhibition.", []string{"state"}, nil)
+
+// Describe implements prometheus.Collector.
+func (standing) Describe(out chan<- *prometheus.Desc) { out <- alertsGauge }
+
+// Collect implements prometheus.Collector.
+func (s standing) Collect(out chan<- prometheus.Metric) {
+	ctx, now := context.Background(), time.Now()
+	count := map[amalert.AlertState]float64{amalert.AlertStateActive: 0, amalert.AlertStateSuppressed: 0}
+	for _, a := range s.p.alerts.list() {
+		switch {
+		case a.ResolvedAt(now):
+		case s.p.quiet.mutes(ctx, now, a.Labels) || s.p.inhibitions.mutes(now, a.Labels, nil):
+			count[amalert.AlertStateSuppressed]++
+		default:
+			count[amalert.AlertStateActive]++
+		}
+	}
+	for state, n := range count {
+		out <- prometheus.MustNewConstMetric(alertsGauge, prometheus.GaugeValue, n, string(state))
 	}
 }

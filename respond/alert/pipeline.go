@@ -105,6 +105,9 @@ func New(o Options) (*Pipeline, error) {
 	p.silencer = silence.NewSilencer(p.silences, o.Logger, eventrecorder.Recorder{})
 	p.alerts = &store{entries: map[model.Fingerprint]*entry{}, gone: p.silencer.PostGC}
 	p.counters = newCounters(o.Registerer, p.groups)
+	if err := o.Registerer.Register(standing{p}); err != nil {
+		return nil, fmt.Errorf("cannot count alerts: %w", err)
+	}
 	p.sent = promauto.With(o.Registerer).NewCounterVec(prometheus.CounterOpts{
 		Name: "evenkeel_notifications_total", Help: "Notifications, by integration and status (sent, failed, held).",
 	}, []string{"integration", "status"})
