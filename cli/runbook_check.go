@@ -17,16 +17,17 @@ import (
 )
 
 func runbookCheck(r *remote) *cobra.Command {
-	return &cobra.Command{
+	var links bool
+	cmd := &cobra.Command{
 		Use: "check [PATH…]", Short: "Check runbooks offline: files, or folders of them (default .)",
 		Long: `Check runbooks offline: front matter, parameters, fences; that sh can read the shell
 steps (nothing of them runs); runbooks that are steps, and come back to themselves; links
-to files; dates to read them again that are over. Of a
-workspace it is the folder runbooks. What a runbook names elsewhere in the workspace
+to files, and with --links those over the network too; dates to read them again that are
+over. Of a workspace it is the folder runbooks. What a runbook names elsewhere in the workspace
 is checked by ` + "`evenkeel check`" + `.
 
 Exit code 0: nothing wrong, or warnings only. 1: errors. 2: nothing could be read.`,
-		Example: "  evenkeel runbook check runbooks/checkout-rollback.md\n  evenkeel runbook check ./workspace -o json",
+		Example: "  evenkeel runbook check runbooks/checkout-rollback.md\n  evenkeel runbook check ./workspace --links -o json",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				args = []string{"."}
@@ -58,6 +59,15 @@ Exit code 0: nothing wrong, or warnings only. 1: errors. 2: nothing could be rea
 					problems = append(problems, lint(cmd.Context(), file, books[file], all, time.Now())...)
 				}
 			}
+			if links {
+				to := map[string][]declare.Position{}
+				for file, rb := range books {
+					for link, places := range outward(file, rb.Source) {
+						to[link] = append(to[link], places...)
+					}
+				}
+				problems = append(problems, follow(cmd.Context(), to)...)
+			}
 			raw, err := asJSON(problems)
 			if err != nil {
 				return err
@@ -81,6 +91,8 @@ Exit code 0: nothing wrong, or warnings only. 1: errors. 2: nothing could be rea
 			return nil
 		},
 	}
+	cmd.Flags().BoolVar(&links, "links", false, "follow links over http and https; what does not answer is a warning")
+	return cmd
 }
 
 // runbookFiles are the Markdown files below a path; of a workspace, those of its

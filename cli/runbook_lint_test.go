@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -50,4 +52,35 @@ func TestRunbooksAreLinted(t *testing.T) {
 	f("loop", "come")
 	f("back", "come", "the name of a runbook")
 	f("infra", "a terraform plan step before it")
+}
+
+// TestLinksAreFollowed: each once, by GET where there is no HEAD; what is gone, silent or
+// runs in circles is named with its place.
+func TestLinksAreFollowed(t *testing.T) {
+	asked := make(chan string, 100)
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /good", func(_ http.ResponseWriter, r *http.Request) { asked <- r.Method })
+	mux.HandleFunc("POST /posts", func(http.ResponseWriter, *http.Request) {})
+	mux.HandleFunc("GET /private", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) })
+	mux.HandleFunc("GET /round", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/round", http.StatusFound) })
+	mux.HandleFunc("/get-only", func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet {
+			w.WriteHeader(http.StatusMethodNotAllowed)
+		}
+	})
+	srv := httptest.NewServer(mux)
+	defer srv.Close()
+	text := strings.ReplaceAll("# Links\n\n[a](URL/good) [b](URL/good#part)\n[c](URL/gone) [d](URL/private)\n[e](URL/round)\n[f](URL/get-only) [g](mailto:a@example.org) [h](other.md)\n[i](http://127.0.0.1:1/)\n", "URL", srv.URL)
+	got := follow(t.Context(), outward("links.md", []byte(text)))
+	if len(got) != 3 {
+		t.Fatalf("got %v, expected the gone one, the circle and the silent one", got)
+	}
+	for i, w := range []string{"404", "more than 5 redirects", "refused"} {
+		if !got[i].Warning || got[i].Line != []int{4, 5, 7}[i] || !strings.Contains(got[i].Hint, w) {
+			t.Errorf("got %+v, want line %d and %q", got[i], []int{4, 5, 7}[i], w)
+		}
+	}
+	if len(asked) != 1 {
+		t.Errorf("a link that stands twice was asked %d times", len(asked))
+	}
 }
