@@ -146,7 +146,7 @@ func (l *Live) Query(ctx context.Context, expr string, at time.Time) (promql.Vec
 // are asked in their order.
 func (l *Live) root(expr string) node {
 	all := l.prog.listed
-	if k := int(l.next.Load()); k < len(all) && (all[k].canonical == expr || all[k].expr == expr) {
+	if k := int(l.next.Load()); k < len(all) && (all[k].expr == expr || all[k].canonical == expr) {
 		l.next.Store(int32((k + 1) % len(all)))
 		return all[k].root
 	}

@@ -20,7 +20,7 @@ const (
 	// leaving is how many samples that will leave its windows next are kept of a series, of
 	// all windows that are longer than the tail together. It is a bargain: more take memory,
 	// fewer have chunks read more often.
-	leaving = 408
+	leaving = 540
 	// minHorizon and maxHorizon are the shortest and the longest time, in milliseconds, for
 	// which the samples that will leave a window are read ahead.
 	minHorizon = 8 * 60_000

@@ -10,12 +10,15 @@ import (
 // A segment is some samples of a series that were read at once, packed: each is as many
 // bits as the one that needs most. They are its step beyond the least one, and its growth
 // beyond the least one; or, in a segment that has other than whole numbers, the reversed XOR
-// with the value before. All follow the sample that the reader stands at when it begins.
+// with the value before. Where all steps are multiples of the least one, as where scrapes
+// were missed, it is how many more than one. All follow the sample that the reader stands at
+// when it begins.
 //
 // What there is to know of a segment stands in the edge that reads it, so that a window
 // that moves on touches one place of the segment and no head of it.
 const (
 	floatBits = 128 // is added to valueBits of a segment that has other than whole numbers
+	timesBits = 128 // is added to timeBits of a segment whose steps are multiples of the least
 	maxPacked = math.MaxUint16
 	padding   = 8       // behind the last segment, so that 8 bytes can be read anywhere
 	maxAhead  = 1 << 28 // bytes of all segments of one window
@@ -47,7 +50,11 @@ func (w *edge) pack(b []byte, points []Point) []byte {
 	}
 	numbers = numbers && down >= math.MinInt32
 	least, down = min(least, math.MaxInt32), min(down, math.MaxInt32)
-	timeBits, valueBits, kind := bits.Len64(uint64(most-least)), bits.Len64(diff), uint8(floatBits)
+	unit, times := int64(1), uint8(0)
+	if most > least && multiples(w.T, points, least) {
+		unit, times = least, timesBits
+	}
+	timeBits, valueBits, kind := bits.Len64(uint64((most-least)/unit)), bits.Len64(diff), uint8(floatBits)
 	if numbers {
 		valueBits, kind = bits.Len64(uint64(up-down)), 0
 	} else {
@@ -64,7 +71,7 @@ func (w *edge) pack(b []byte, points []Point) []byte {
 	bit := 0
 	prev = w.Point
 	for _, p := range points {
-		bit = putBits(s, bit, timeBits, uint64(p.T-prev.T-least))
+		bit = putBits(s, bit, timeBits, uint64((p.T-prev.T-least)/unit))
 		v := bits.Reverse64(math.Float64bits(p.V) ^ math.Float64bits(prev.V))
 		if numbers {
 			v = uint64(int64(p.V) - int64(prev.V) - down)
@@ -72,9 +79,20 @@ func (w *edge) pack(b []byte, points []Point) []byte {
 		bit = putBits(s, bit, valueBits, v)
 		prev = p
 	}
-	w.step, w.growth, w.timeBits, w.valueBits = int32(least), int32(down), uint8(timeBits), uint8(valueBits)|kind
+	w.step, w.growth, w.timeBits, w.valueBits = int32(least), int32(down), uint8(timeBits)|times, uint8(valueBits)|kind
 	w.off, w.left = uint32(begin*8), uint16(len(points))
 	return b
+}
+
+// multiples says whether every step, the first one from a time, is a multiple of one.
+func multiples(from int64, points []Point, step int64) bool {
+	for _, p := range points {
+		if (p.T-from)%step != 0 {
+			return false
+		}
+		from = p.T
+	}
+	return true
 }
 
 func putBits(b []byte, bit, n int, v uint64) int {
@@ -98,11 +116,15 @@ func getBits(b []byte, bit, n int) uint64 {
 
 // next moves the edge on to the next sample of its segment.
 func (w *edge) next(b []byte) {
-	timeBits, valueBits := int(w.timeBits), int(w.valueBits&^floatBits)
+	timeBits, valueBits := int(w.timeBits&^timesBits), int(w.valueBits&^floatBits)
 	bit := int(w.off)
 	w.T += int64(w.step)
 	if timeBits > 0 {
-		w.T += int64(getBits(b, bit, timeBits))
+		more := int64(getBits(b, bit, timeBits))
+		if w.timeBits&timesBits != 0 {
+			more *= int64(w.step)
+		}
+		w.T += more
 	}
 	v := getBits(b, bit+timeBits, valueBits)
 	if w.valueBits&floatBits != 0 {

@@ -3,6 +3,7 @@ package window
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -117,4 +118,13 @@ func TestSegmentGivesBackEveryBit(t *testing.T) {
 	if n := f("a regular counter", points); n > 371*3/2 {
 		t.Errorf("371 samples of a regular counter take %d bytes", n)
 	}
+	missed := slices.Clone(points)
+	for i := range missed {
+		missed[i].T += int64(i/20) * 15_000
+	}
+	if n := f("a counter whose scrapes were missed now and then", missed); n > 371*2 {
+		t.Errorf("371 samples with a missed scrape after each twentieth take %d bytes", n)
+	}
+	missed[100].T++ // no multiple any more
+	f("a counter with a scrape that came late", missed)
 }
