@@ -172,6 +172,7 @@ func (s *server) swap(c *call, in NewSwap) (List[respond.DutyOverride], error) {
 // NewCalendar brings overrides as an iCalendar file.
 type NewCalendar struct {
 	Schedule string `json:"schedule"`
+	Source   string `json:"source,omitempty" doc:"Which calendar it is, as a file's name or a URL: what the same one brought before and has no more is removed. An event with a known UID replaces what it brought before, from whatever source."`
 	Calendar string `json:"calendar" doc:"The file's text. Events are of the attendee, or the person that the summary names."`
 }
 
@@ -180,7 +181,7 @@ func (s *server) importCalendar(c *call, in NewCalendar) (List[respond.DutyOverr
 	if err != nil {
 		return List[respond.DutyOverride]{}, err
 	}
-	all, err := r.Import(c.Context(), c.now, c.me.Actor(), in.Schedule, []byte(in.Calendar))
+	all, err := r.Import(c.Context(), c.now, c.me.Actor(), in.Schedule, in.Source, []byte(in.Calendar))
 	return listOf(all), err
 }
 

@@ -14,20 +14,23 @@ const lookForGaps = time.Minute
 
 // connectOnCall makes what has to do with who is on call.
 func (a *App) connectOnCall(ctx context.Context) (err error) {
-	if a.roster, err = oncall.Open(ctx, oncall.Options{DB: a.db, Workspace: a.watcher.Current}); err != nil {
+	if a.roster, err = oncall.Open(ctx, oncall.Options{DB: a.db, Workspace: a.watcher.Current, Logger: a.o.Logger.With("room", "respond")}); err != nil {
 		return err
 	}
+	a.part("respond: calendars that schedules follow", a.roster.Run)
 	a.part("detect: on-call gaps", a.watchCoverage)
 	return nil
 }
 
-// watchCoverage keeps the findings of times without anybody on call.
+// watchCoverage keeps the findings of times without anybody on call, and of calendars that
+// cannot be read.
 func (a *App) watchCoverage(ctx context.Context) error {
 	tick := time.NewTicker(lookForGaps)
 	defer tick.Stop()
 	for {
 		now := time.Now()
-		seen := coverage.Findings(a.ws().Schedules, a.findings.OpenFindings(detect.DetectorCoverage), now)
+		open := a.findings.OpenFindings(detect.DetectorCoverage)
+		seen := append(coverage.Findings(a.ws().Schedules, open, now), a.roster.FeedFindings(open, now)...)
 		if err := a.findings.Observe(ctx, now, seen); err != nil && ctx.Err() == nil {
 			a.o.Logger.Error("cannot record on-call gaps", "err", err)
 		}

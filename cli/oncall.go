@@ -3,7 +3,9 @@ package cli
 import (
 	"fmt"
 	"io"
+	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -11,7 +13,9 @@ import (
 
 	"github.com/evenkeel/evenkeel/api"
 	"github.com/evenkeel/evenkeel/declare"
+	calendar "github.com/evenkeel/evenkeel/declare/oncall"
 	"github.com/evenkeel/evenkeel/respond"
+	"github.com/evenkeel/evenkeel/respond/oncall"
 )
 
 func init() { verbs = append(verbs, newOnCall) }
@@ -254,29 +258,40 @@ func onCallCalendar(r *remote) *cobra.Command {
 		return change(cmd, r, "renew the calendar's address", post, path+"/renew", nil, show)
 	}
 	in := &cobra.Command{
-		Use: "import SCHEDULE FILE.ics", Args: cobra.ExactArgs(2), ValidArgsFunction: r.live(schedules), Short: "Make overrides of a calendar's events (- reads stdin)",
-		Example: "  evenkeel oncall calendar import shop cover.ics",
+		Use: "import SCHEDULE FILE.ics|URL", Args: cobra.ExactArgs(2), ValidArgsFunction: r.live(schedules), Short: "Make overrides of a calendar's events (- reads stdin)",
+		Long:    "Make overrides of a calendar's events, of a file or of what a URL holds now. Imported again\nunder the same name or URL, it replaces what it brought before, and removes what is gone.\nA schedule that should follow a URL names it in a layer: calendar: https://…",
+		Example: "  evenkeel oncall calendar import shop cover.ics\n  evenkeel oncall calendar import shop https://calendar.example.org/cover.ics",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			src := cmd.InOrStdin()
-			if args[1] != "-" {
-				file, err := os.Open(args[1])
-				if err != nil {
-					return fmt.Errorf("cannot read calendar: %w", err)
-				}
-				defer file.Close()
-				src = file
-			}
-			text, err := readAll(src)
+			text, source, err := readCalendar(cmd, args[1])
 			if err != nil {
 				return err
 			}
-			return change(cmd, r, "import the calendar", post, "/oncall/calendars", api.NewCalendar{Schedule: args[0], Calendar: text}, func(w io.Writer, l api.List[respond.DutyOverride]) {
+			return change(cmd, r, "import the calendar", post, "/oncall/calendars", api.NewCalendar{Schedule: args[0], Source: source, Calendar: text}, func(w io.Writer, l api.List[respond.DutyOverride]) {
 				overrideTable(l.Items).write(w)
 			})
 		},
 	}
 	cmd.AddCommand(link, r.changes(renew), r.changes(in))
 	return cmd
+}
+
+// readCalendar reads a calendar from a URL, a file or stdin, and names it.
+func readCalendar(cmd *cobra.Command, from string) (text, source string, err error) {
+	if calendar.IsURL(from) {
+		data, err := oncall.Fetch(cmd.Context(), http.DefaultClient, from)
+		return string(data), from, err
+	}
+	if from == "-" {
+		text, err = readAll(cmd.InOrStdin())
+		return text, "", err
+	}
+	file, err := os.Open(from)
+	if err != nil {
+		return "", "", fmt.Errorf("cannot read calendar: %w", err)
+	}
+	defer file.Close()
+	text, err = readAll(file)
+	return text, filepath.Base(from), err
 }
 
 func onCallLoad(r *remote) *cobra.Command {

@@ -15,6 +15,7 @@ type Schedule struct {
 	Overrides []Override
 	Shadows   []Shadow
 	Holidays  []Holiday
+	Feeds     []string // URLs of calendars whose events are holidays too
 	AllowGaps bool // nobody being on call at times is intended, as for office hours
 	Pos       Position
 }
@@ -31,6 +32,7 @@ type Layer struct {
 	Only     []Restriction // the layer counts inside of these alone; none: always
 	Holidays HolidayUse    // what holidays do to the layer
 	Events   []Override    // of a calendar, in order of From; instead of Every and People
+	Feed     string        // URL of the calendar whose last good reading gives Events; "" for none
 }
 
 // Turn is how long one person has the duty: whole days by the calendar, or hours by

@@ -29,6 +29,8 @@ type DutyOverride struct {
 	To       time.Time        `json:"to"`
 	Reason   string           `json:"reason,omitempty"`
 	Swap     int64            `json:"swap,omitempty"` // ID of the first half; both halves name it
+	Source   string           `json:"-"`              // the calendar that brought it; not shown, since such a URL is often a secret
+	UID      string           `json:"uid,omitempty"`  // of the calendar's event
 	By       journal.Actor    `json:"by"`
 	At       time.Time        `json:"at"`
 	Fact     journal.ID       `json:"fact"`
@@ -70,8 +72,12 @@ type Roster interface {
 	Swap(ctx context.Context, now time.Time, actor journal.Actor, schedule string, give, take time.Time, reason string) ([]DutyOverride, error)
 	// RemoveOverride ends one, and the other half of a swap with it.
 	RemoveOverride(ctx context.Context, now time.Time, actor journal.Actor, id int64) error
-	// Import makes an override of each event of an iCalendar file that has not ended.
-	Import(ctx context.Context, now time.Time, actor journal.Actor, schedule string, calendar []byte) ([]DutyOverride, error)
+	// Import makes an override of each event of an iCalendar file that has not ended, and
+	// returns those that the calendar has in force now. source names the calendar: a file
+	// or a URL. What the same source brought before and has no more is removed; an event
+	// that came from any source with the same UID is replaced. Without a source nothing is
+	// removed but what is replaced.
+	Import(ctx context.Context, now time.Time, actor journal.Actor, schedule, source string, calendar []byte) ([]DutyOverride, error)
 	// Load sums up what being on call asked of each team in [from, to).
 	Load(ctx context.Context, from, to time.Time) ([]TeamLoad, error)
 	// FeedPath is where calendar programs read a schedule's ("schedule") or a person's

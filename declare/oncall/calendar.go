@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"net/url"
 	"path"
 	"slices"
 	"strings"
@@ -25,6 +26,7 @@ const (
 
 // Event is one time of a calendar.
 type Event struct {
+	UID      string // of all times of a recurring event; "" where the file gives none
 	Summary  string
 	Emails   []string // of attendees
 	From, To time.Time
@@ -102,7 +104,7 @@ func event(e *ical.VEvent, loc *time.Location, moved map[string][]time.Time) ([]
 	if long <= 0 || long > 366*24*time.Hour {
 		return nil, fmt.Errorf("lasts %s, expected more than none and at most a year", long)
 	}
-	out := Event{}
+	out := Event{UID: e.Id()}
 	if p := e.GetProperty(ical.ComponentPropertySummary); p != nil {
 		out.Summary = p.Value
 	}
@@ -227,10 +229,14 @@ func duration(text string) (time.Duration, error) {
 // its name in the folder; who finds a person by an email address or a name.
 func Fill(calendars []Calendar, files func(name string) ([]byte, bool), who func(text string) declare.PersonID) {
 	for _, c := range calendars {
+		if IsURL(c.At.String()) {
+			c.follow()
+			continue
+		}
 		name := path.Join("oncall", path.Clean("/"+c.At.String()))
 		data, ok := files(name)
 		if !ok || path.Ext(name) != ".ics" {
-			c.At.Problem(c.At.Text(), "an .ics file in the folder oncall", "")
+			c.At.Problem(c.At.Text(), "an .ics file in the folder oncall, or an https URL", "")
 			continue
 		}
 		loc := c.Schedule.Location
@@ -259,6 +265,29 @@ func Fill(calendars []Calendar, files func(name string) ([]byte, bool), who func
 			l.Events = append(l.Events, declare.Override{Person: p, From: e.From, To: e.To})
 		}
 	}
+}
+
+// maxURL is the length of a calendar's URL in bytes.
+const maxURL = 2000
+
+// IsURL says whether a calendar is named by a URL, and not as a file.
+func IsURL(text string) bool {
+	scheme, _, ok := strings.Cut(text, "://")
+	return ok && slices.Contains([]string{"http", "https", "webcal"}, strings.ToLower(scheme))
+}
+
+// follow notes the URL of a calendar: whoever runs the schedule reads it, again and again.
+func (c Calendar) follow() {
+	u, err := url.Parse(c.At.String())
+	if err != nil || u.Host == "" || len(c.At.String()) > maxURL {
+		c.At.Problem(yamldoc.Cut(c.At.Text()), "a URL as https://calendar.example.org/cover.ics", "")
+		return
+	}
+	if c.Layer < 0 {
+		c.Schedule.Feeds = append(c.Schedule.Feeds, c.At.String())
+		return
+	}
+	c.Schedule.Layers[c.Layer].Feed = c.At.String()
 }
 
 // Person is whose event it is: the first attendee that is known, else the one that

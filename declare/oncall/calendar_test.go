@@ -154,6 +154,8 @@ func TestLayeredMistakes(t *testing.T) {
 	f(`"17:30"`, `"25:00"`, `restrictions[0].to: got "25:00", expected a time of day`)
 	f("holidays: skip", "holidays: skp", `did you mean "skip"?`)
 	f("end: 2027-01-01", "end: 2025-01-01", "expected a time after start")
+	f("leave, calendar: cover.ics", "leave, calendar: 'https://'", "expected a URL as https://calendar.example.org/cover.ics")
+	f("leave, calendar: cover.ics", "leave, calendar: 'ftp://calendar.example/x.ics'", "expected an .ics file in the folder oncall, or an https URL")
 	f("leave, calendar: cover.ics", "leave, calendar: ../x.ics", "expected an .ics file in the folder oncall")
 	f("leave, calendar: cover.ics", "leave, every: daily, calendar: cover.ics", "expected calendar or every, not both")
 	f("between: [bob, carol]", "between: [bob, bob]", "expected two people")
@@ -176,4 +178,16 @@ func FuzzReadCalendar(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestFollow: a calendar by its URL is noted, for whoever runs the schedule to read.
+func TestFollow(t *testing.T) {
+	var problems declare.Problems
+	const feed = "https://calendar.example/private.ics?key=1"
+	got := Read("oncall/shop.yml", []byte(strings.ReplaceAll(layered, "calendar: cover.ics", "calendar: '"+feed+"'")), &problems)
+	Fill(got.Calendars, func(string) ([]byte, bool) { return nil, false }, Who(nil))
+	s := got.Schedules[0]
+	if len(problems) > 0 || s.Layers[2].Feed != feed || len(s.Feeds) != 1 || s.Feeds[0] != feed {
+		t.Errorf("%v %q %q", problems, s.Layers[2].Feed, s.Feeds)
+	}
 }

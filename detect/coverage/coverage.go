@@ -45,7 +45,7 @@ func Findings(schedules []*declare.Schedule, open []detect.Finding, now time.Tim
 		out = append(out, f)
 	}
 	for _, f := range open {
-		if !there[f.Labels["schedule"]] {
+		if f.Name == "OnCallGap" && !there[f.Labels["schedule"]] {
 			f.ResolvedAt = now
 			out = append(out, f)
 		}

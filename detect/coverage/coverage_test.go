@@ -35,7 +35,7 @@ func TestFindings(t *testing.T) {
 	f("schedule shop has a gap in the next 30 days: nobody is on call for 719 hours, first on Fri 2026-03-20 14:00", 719,
 		declare.Schedule{Layers: []declare.Layer{{Start: now.AddDate(0, 0, -9), End: now.Add(time.Hour), Every: declare.Daily, People: []declare.PersonID{"alice"}}}})
 
-	gone := detect.Finding{ID: 7, Detector: detect.DetectorCoverage, Labels: map[string]string{"schedule": "old"}}
+	gone := detect.Finding{ID: 7, Name: "OnCallGap", Detector: detect.DetectorCoverage, Labels: map[string]string{"schedule": "old"}}
 	got := Findings(nil, []detect.Finding{gone}, now)
 	if len(got) != 1 || got[0].ID != 7 || !got[0].ResolvedAt.Equal(now) {
 		t.Errorf("a schedule that is gone: %+v", got)

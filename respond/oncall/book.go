@@ -1,5 +1,5 @@
 // Package oncall keeps what people change in schedules beside the files: overrides,
-// swaps, shadows. It lays them over the declared schedules, gives calendars out, and
+// swaps, shadows; and what calendars say that schedules follow. It lays them over the declared schedules, gives calendars out, and
 // sums up what being on call asks of a team.
 //
 // In: the workspace, and acts of people. Out: a workspace whose schedules are those
@@ -11,7 +11,9 @@ package oncall
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"maps"
+	"net/http"
 	"slices"
 	"sync"
 	"time"
@@ -36,6 +38,8 @@ type Options struct {
 	DB *state.DB
 	// Workspace is what is declared, without what this package lays over it.
 	Workspace func() *declare.Workspace
+	Logger    *slog.Logger
+	Client    *http.Client // reads calendars that schedules follow; nil for the usual one
 }
 
 // Book implements respond.Roster.
@@ -43,10 +47,11 @@ type Book struct {
 	o   Options
 	key []byte // signs calendar links
 
-	mu      sync.Mutex // guards what follows
-	live    []respond.DutyOverride
-	over    *declare.Workspace // live laid over declared
-	overSet *declare.Workspace // the workspace that over is made of
+	mu       sync.Mutex // guards what follows
+	live     []respond.DutyOverride
+	readings map[string]reading // of calendars, by URL
+	over     *declare.Workspace // live and readings laid over declared
+	overSet  *declare.Workspace // the workspace that over is made of
 }
 
 var _ respond.Roster = (*Book)(nil)
@@ -58,11 +63,14 @@ func Open(ctx context.Context, o Options) (*Book, error) {
 	if b.key, err = signingKey(ctx, o.DB); err != nil {
 		return nil, err
 	}
+	if b.readings, err = readReadings(ctx, o.DB); err != nil {
+		return nil, err
+	}
 	b.live, err = b.read(ctx, `removed_ms = 0 AND to_ms > ?`, time.Now().Add(-2*maxPast).UnixMilli())
 	return b, err
 }
 
-const columns = `id, schedule, kind, person, of_person, from_ms, to_ms, reason, swap, by_actor, created_ms, fact`
+const columns = `id, schedule, kind, person, of_person, from_ms, to_ms, reason, swap, by_actor, created_ms, fact, source, uid`
 
 func (b *Book) read(ctx context.Context, cond string, args ...any) ([]respond.DutyOverride, error) {
 	rows, err := b.o.DB.Read().QueryContext(ctx, `SELECT `+columns+` FROM oncall_overrides WHERE `+cond+` ORDER BY id`, args...) //nolint:gosec // conditions are constants
@@ -74,7 +82,7 @@ func (b *Book) read(ctx context.Context, cond string, args ...any) ([]respond.Du
 	for rows.Next() {
 		var o respond.DutyOverride
 		var from, to, at int64
-		if err := rows.Scan(&o.ID, &o.Schedule, &o.Kind, &o.Person, &o.Of, &from, &to, &o.Reason, &o.Swap, &o.By, &at, &o.Fact); err != nil {
+		if err := rows.Scan(&o.ID, &o.Schedule, &o.Kind, &o.Person, &o.Of, &from, &to, &o.Reason, &o.Swap, &o.By, &at, &o.Fact, &o.Source, &o.UID); err != nil {
 			return nil, fmt.Errorf("cannot read overrides: %w", err)
 		}
 		o.From, o.To, o.At = state.Time(from), state.Time(to), state.Time(at)
@@ -88,17 +96,17 @@ func (b *Book) read(ctx context.Context, cond string, args ...any) ([]respond.Du
 func (b *Book) Over(w *declare.Workspace) *declare.Workspace {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.live) == 0 {
+	if len(b.live) == 0 && len(b.readings) == 0 {
 		return w
 	}
 	if b.overSet != w {
-		b.over, b.overSet = lay(w, b.live), w
+		b.over, b.overSet = lay(w, b.live, b.readings), w
 	}
 	return b.over
 }
 
-// lay is pure: later overrides win over earlier ones, stored ones over declared ones.
-func lay(w *declare.Workspace, stored []respond.DutyOverride) *declare.Workspace {
+// lay is pure: calendars fill their layers, later overrides win over earlier ones, stored ones over declared ones.
+func lay(w *declare.Workspace, stored []respond.DutyOverride, readings map[string]reading) *declare.Workspace {
 	out := *w
 	out.Schedules = slices.Clone(w.Schedules)
 	for i, s := range out.Schedules {
@@ -115,6 +123,7 @@ func lay(w *declare.Workspace, stored []respond.DutyOverride) *declare.Workspace
 		}
 		out.Schedules[i] = &changed
 	}
+	layFeeds(&out, readings)
 	return &out
 }
 
@@ -187,18 +196,19 @@ func (b *Book) AddOverride(ctx context.Context, now time.Time, actor journal.Act
 	if err := b.check(now, &o); err != nil {
 		return o, err
 	}
-	out, err := b.store(ctx, now, actor, []respond.DutyOverride{o})
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	out, err := b.replace(ctx, now, actor, nil, []respond.DutyOverride{o})
 	if err != nil {
 		return o, err
 	}
 	return out[0], nil
 }
 
-// store writes rows and their facts, then lays them over.
-func (b *Book) store(ctx context.Context, now time.Time, actor journal.Actor, all []respond.DutyOverride) ([]respond.DutyOverride, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	live := 0
+// replace removes and adds rows with their facts, all or none, then lays what is left
+// over. It returns what was added. b.mu is held.
+func (b *Book) replace(ctx context.Context, now time.Time, actor journal.Actor, gone map[int64]respond.DutyOverride, all []respond.DutyOverride) ([]respond.DutyOverride, error) {
+	live := -len(gone)
 	for _, o := range b.live {
 		if o.To.After(now) {
 			live++
@@ -208,12 +218,17 @@ func (b *Book) store(ctx context.Context, now time.Time, actor journal.Actor, al
 		return nil, &respond.InvalidError{Field: "override", Want: fmt.Sprintf("at most %d that have not ended", maxLive)}
 	}
 	err := b.o.DB.Update(ctx, func(tx *state.Tx) error {
+		for _, key := range slices.Sorted(maps.Keys(gone)) {
+			if err := remove(ctx, tx, now, actor, gone[key]); err != nil {
+				return err
+			}
+		}
 		first := int64(0)
 		for i := range all {
 			o := &all[i]
 			o.By, o.At = actor, now.UTC().Truncate(time.Millisecond)
-			res, err := tx.ExecContext(ctx, `INSERT INTO oncall_overrides (schedule, kind, person, of_person, from_ms, to_ms, reason, by_actor, created_ms) VALUES (?,?,?,?,?,?,?,?,?)`,
-				o.Schedule, o.Kind, o.Person, o.Of, state.Millis(o.From), state.Millis(o.To), o.Reason, actor, state.Millis(now))
+			res, err := tx.ExecContext(ctx, `INSERT INTO oncall_overrides (schedule, kind, person, of_person, from_ms, to_ms, reason, by_actor, created_ms, source, uid) VALUES (?,?,?,?,?,?,?,?,?,?,?)`,
+				o.Schedule, o.Kind, o.Person, o.Of, state.Millis(o.From), state.Millis(o.To), o.Reason, actor, state.Millis(now), o.Source, o.UID)
 			if err != nil {
 				return fmt.Errorf("cannot store override: %w", err)
 			}
@@ -241,9 +256,21 @@ func (b *Book) store(ctx context.Context, now time.Time, actor journal.Actor, al
 	if err != nil {
 		return nil, err
 	}
-	b.live = append(slices.Clip(b.live), all...)
+	left := slices.DeleteFunc(slices.Clone(b.live), func(o respond.DutyOverride) bool { return gone[o.ID].ID != 0 })
+	b.live = append(left, all...)
 	b.over, b.overSet = nil, nil
 	return all, nil
+}
+
+func remove(ctx context.Context, tx *state.Tx, now time.Time, actor journal.Actor, o respond.DutyOverride) error {
+	if _, err := tx.ExecContext(ctx, `UPDATE oncall_overrides SET removed_ms = ? WHERE id = ?`, state.Millis(now), o.ID); err != nil {
+		return fmt.Errorf("cannot remove override %d: %w", o.ID, err)
+	}
+	_, err := tx.Record(journal.Fact{
+		At: now, Kind: "oncall." + journal.Kind(o.Kind) + ".removed", Actor: actor, Cause: o.Fact, Subject: journal.MakeRef("schedule", o.Schedule),
+		Refs: []journal.Ref{journal.MakeRef("person", string(o.Person))}, Text: "removed: " + describe(o),
+	})
+	return err
 }
 
 func describe(o respond.DutyOverride) string {
@@ -291,7 +318,9 @@ func (b *Book) Swap(ctx context.Context, now time.Time, actor journal.Actor, sch
 			return nil, err
 		}
 	}
-	return b.store(ctx, now, actor, halves)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.replace(ctx, now, actor, nil, halves)
 }
 
 // RemoveOverride implements respond.Roster.
@@ -308,25 +337,6 @@ func (b *Book) RemoveOverride(ctx context.Context, now time.Time, actor journal.
 			gone[o.ID] = o
 		}
 	}
-	err := b.o.DB.Update(ctx, func(tx *state.Tx) error {
-		for _, key := range slices.Sorted(maps.Keys(gone)) {
-			o := gone[key]
-			if _, err := tx.ExecContext(ctx, `UPDATE oncall_overrides SET removed_ms = ? WHERE id = ?`, state.Millis(now), o.ID); err != nil {
-				return fmt.Errorf("cannot remove override %d: %w", o.ID, err)
-			}
-			if _, err := tx.Record(journal.Fact{
-				At: now, Kind: "oncall." + journal.Kind(o.Kind) + ".removed", Actor: actor, Cause: o.Fact, Subject: journal.MakeRef("schedule", o.Schedule),
-				Refs: []journal.Ref{journal.MakeRef("person", string(o.Person))}, Text: "removed: " + describe(o),
-			}); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	b.live = slices.DeleteFunc(slices.Clone(b.live), func(o respond.DutyOverride) bool { return gone[o.ID].ID != 0 })
-	b.over, b.overSet = nil, nil
-	return nil
+	_, err := b.replace(ctx, now, actor, gone, nil)
+	return err
 }

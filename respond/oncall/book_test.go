@@ -240,7 +240,7 @@ func TestCalendars(t *testing.T) {
 		t.Errorf("the old link still reads: %v", err)
 	}
 	in := "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\nBEGIN:VEVENT\r\nUID:1\r\nDTSTAMP:20260601T000000Z\r\nDTSTART:20260603T100000Z\r\nDTEND:20260603T120000Z\r\nSUMMARY:cover\r\nATTENDEE:mailto:carol@shop.example\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
-	got, err := r.book.Import(ctx, now, admin, "shop", []byte(in))
+	got, err := r.book.Import(ctx, now, admin, "shop", "cover.ics", []byte(in))
 	if err != nil || len(got) != 1 || got[0].Person != "carol" {
 		t.Fatalf("%+v %v", got, err)
 	}
@@ -248,10 +248,55 @@ func TestCalendars(t *testing.T) {
 	r.has("2026-06-03 14:00", "alice")
 	for what, bad := range map[string]string{"no calendar": "hello", "nobody of ours": strings.ReplaceAll(in, "carol@shop", "x@y"), "over": strings.ReplaceAll(in, "202606", "202601")} {
 		var invalid *respond.InvalidError
-		if _, err := r.book.Import(ctx, now, admin, "shop", []byte(bad)); !errors.As(err, &invalid) || invalid.Field != "calendar" {
+		if _, err := r.book.Import(ctx, now, admin, "shop", "other.ics", []byte(bad)); !errors.As(err, &invalid) || invalid.Field != "calendar" {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
+}
+
+// TestImportAgain: a second reading of a calendar replaces what the first one brought and
+// removes what is gone, over a restart too, and leaves what did not change untouched.
+func TestImportAgain(t *testing.T) {
+	r := newRoster(t)
+	now := wall("2036-06-01 12:00")
+	event := func(uid, day, who string) string {
+		return "BEGIN:VEVENT\r\nUID:" + uid + "\r\nDTSTART:" + day + "T100000Z\r\nDTEND:" + day + "T120000Z\r\nSUMMARY:" + who + "\r\nEND:VEVENT\r\n"
+	}
+	read := func(source string, want int, events ...string) []respond.DutyOverride {
+		t.Helper()
+		got, err := r.book.Import(t.Context(), now, admin, "shop", source, []byte("BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\n"+strings.Join(events, "")+"END:VCALENDAR\r\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if live, err := r.book.Overrides(t.Context(), now, "shop"); err != nil || len(live) != want {
+			t.Fatalf("%d overrides are in force, want %d: %+v %v", len(live), want, live, err)
+		}
+		return got
+	}
+	r.add("2036-06-01 12:00", "bob", "2036-06-20 09:00", "2036-06-20 10:00") // a person's own stays
+	first := read("cover.ics", 4, event("a", "20360603", "carol"), event("b", "20360604", "carol"), event("c", "20360605", "carol"))
+	r.open()
+	again := read("cover.ics", 4, event("a", "20360603", "carol"), event("b", "20360604", "carol"), event("c", "20360605", "carol"))
+	for i := range first {
+		if again[i].ID != first[i].ID {
+			t.Errorf("override %d is made anew as %d though nothing changed", first[i].ID, again[i].ID)
+		}
+	}
+	changed := read("cover.ics", 3, event("a", "20360603", "carol"), event("b", "20360607", "eve")) // b is moved, c is gone
+	if changed[0].ID != first[0].ID {
+		t.Errorf("%+v", changed)
+	}
+	r.has("2036-06-07 12:30", "eve")
+	for _, day := range []string{"2036-06-04", "2036-06-05"} {
+		if d := r.book.Over(r.ws).Schedule("shop").Duty(wall(day + " 12:30")); d.Person == "carol" {
+			t.Errorf("on %s carol still has the duty: %s", day, d.Why)
+		}
+	}
+	read("https://calendar.example/cover.ics", 3, event("b", "20360608", "eve")) // the same event from elsewhere; a stays
+	r.has("2036-06-08 12:30", "eve")
+	read("", 4, event("z", "20360609", "carol")) // without a source nothing is removed
+	r.open()
+	read("cover.ics", 3) // an empty calendar takes its own back, a
 }
 
 // TestLoads: hours are those that pass, nights those by the schedule's clocks, and a

@@ -17,7 +17,6 @@ import (
 	ical "github.com/arran4/golang-ical"
 
 	"github.com/evenkeel/evenkeel/declare"
-	"github.com/evenkeel/evenkeel/declare/oncall"
 	"github.com/evenkeel/evenkeel/journal"
 	"github.com/evenkeel/evenkeel/respond"
 	"github.com/evenkeel/evenkeel/state"
@@ -25,10 +24,8 @@ import (
 
 // What a calendar shows: calendar programs read it again every hour or so.
 const (
-	feedPast   = 31 * 24 * time.Hour
-	feedAhead  = 92 * 24 * time.Hour
-	maxImport  = 500
-	maxICSByte = 1 << 20
+	feedPast  = 31 * 24 * time.Hour
+	feedAhead = 92 * 24 * time.Hour
 )
 
 // signingKey is made once and kept: links hold over restarts.
@@ -151,44 +148,4 @@ func Calendar(w *declare.Workspace, now time.Time, kind, name string) []byte {
 		}
 	}
 	return []byte(cal.Serialize(ical.WithNewLineWindows))
-}
-
-// Import implements respond.Roster.
-func (b *Book) Import(ctx context.Context, now time.Time, actor journal.Actor, schedule string, calendar []byte) ([]respond.DutyOverride, error) {
-	s, err := b.schedule(schedule)
-	if err != nil {
-		return nil, err
-	}
-	if len(calendar) > maxICSByte {
-		return nil, &respond.InvalidError{Field: "calendar", Got: fmt.Sprintf("%d bytes", len(calendar)), Want: "at most 1 MiB"}
-	}
-	loc := s.Location
-	if loc == nil {
-		loc = time.UTC
-	}
-	events, err := oncall.ReadCalendar(calendar, loc)
-	if err != nil {
-		return nil, &respond.InvalidError{Field: "calendar", Got: err.Error(), Want: "an iCalendar file"}
-	}
-	who := oncall.Who(b.o.Workspace().People)
-	var all []respond.DutyOverride
-	for _, e := range events {
-		if !e.To.After(now) || e.From.After(now.Add(maxLength)) { // what recurs without end ends here
-			continue
-		}
-		o := respond.DutyOverride{Schedule: schedule, Kind: respond.OverrideDuty, Person: e.Person(who), From: e.From, To: e.To, Reason: "imported"}
-		if o.Person == "" {
-			return nil, &respond.InvalidError{Field: "calendar", Got: e.Summary, Want: "events of people of the catalogue: by the address of an attendee, or a name as the summary"}
-		}
-		if err := b.check(now, &o); err != nil {
-			return nil, err
-		}
-		if all = append(all, o); len(all) > maxImport {
-			return nil, &respond.InvalidError{Field: "calendar", Want: fmt.Sprintf("at most %d events in the next year", maxImport)}
-		}
-	}
-	if len(all) == 0 {
-		return nil, &respond.InvalidError{Field: "calendar", Got: fmt.Sprintf("%d events", len(events)), Want: "at least one that has not ended and begins within a year"}
-	}
-	return b.store(ctx, now, actor, all)
 }

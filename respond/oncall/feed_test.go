@@ -1,0 +1,217 @@
+package oncall
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/evenkeel/evenkeel/declare"
+	"github.com/evenkeel/evenkeel/detect"
+)
+
+// calendarServer answers as the test says.
+type calendarServer struct {
+	*httptest.Server
+	mu     sync.Mutex
+	answer http.HandlerFunc
+	asked  int
+}
+
+func newCalendarServer(t *testing.T) *calendarServer {
+	s := &calendarServer{}
+	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.mu.Lock()
+		s.asked++
+		answer := s.answer
+		s.mu.Unlock()
+		answer(w, r)
+	}))
+	t.Cleanup(s.Close)
+	return s
+}
+
+func (s *calendarServer) says(answer http.HandlerFunc) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answer = answer
+}
+
+func calendarOf(events ...[2]string) http.HandlerFunc {
+	text := "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:x\r\n"
+	for i, e := range events {
+		text += fmt.Sprintf("BEGIN:VEVENT\r\nUID:%d\r\nDTSTART:%sT100000Z\r\nDTEND:%sT120000Z\r\nSUMMARY:%s\r\nEND:VEVENT\r\n", i, e[0], e[0], e[1])
+	}
+	return func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, text+"END:VCALENDAR\r\n") }
+}
+
+// TestFollowCalendar: a schedule follows a calendar by its URL, every 15 minutes, over a
+// restart; when the calendar is dead, slow, huge or rubbish the last good reading
+// counts, and after an hour a finding says why.
+func TestFollowCalendar(t *testing.T) {
+	r := newRoster(t)
+	s := newCalendarServer(t)
+	secret := s.URL + "/secret-of-the-link.ics"
+	r.ws.Schedules[0].Layers = append(r.ws.Schedules[0].Layers, declare.Layer{Name: "cover", Feed: secret})
+	r.book.o.Client = &http.Client{Timeout: 300 * time.Millisecond}
+	now := wall("2036-06-01 12:00")
+	read := func() {
+		t.Helper()
+		if err := r.book.ReadFeeds(t.Context(), now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var open []detect.Finding
+	finding := func(want ...string) {
+		t.Helper()
+		got := r.book.FeedFindings(open, now)
+		if len(want) == 0 {
+			if len(got) != len(open) || (len(got) == 1 && got[0].Open()) {
+				t.Fatalf("a finding is open: %+v", got)
+			}
+			open = nil
+			return
+		}
+		if len(got) != 1 || !got[0].Open() || got[0].Team != "shop" || strings.Contains(fmt.Sprint(got), "secret") {
+			t.Fatalf("got %+v", got)
+		}
+		for _, w := range want {
+			if !strings.Contains(got[0].Summary+" "+got[0].Description, w) {
+				t.Errorf("got %q %q, want %q", got[0].Summary, got[0].Description, w)
+			}
+		}
+		open = got
+	}
+	host := strings.TrimPrefix(s.URL, "http://")
+
+	// The first reading fails: nothing of it counts, and a finding says so at once.
+	s.says(http.NotFound)
+	read()
+	r.has("2036-06-03 12:30", r.under("2036-06-03 12:30"))
+	finding("the calendar of layer cover of schedule shop cannot be read", "at "+host+": got HTTP 404 Not Found, expected 200", "no good reading yet")
+
+	// Not due again before 15 minutes are over, after a restart neither.
+	s.says(calendarOf([2]string{"20360603", "carol"}))
+	now = now.Add(readEvery - time.Second)
+	client := r.book.o.Client
+	r.open()
+	r.book.o.Client = client
+	read()
+	if s.asked != 1 {
+		t.Fatalf("it is asked %d times before its time", s.asked)
+	}
+	now = now.Add(time.Second)
+	read()
+	r.has("2036-06-03 12:30", "carol")
+	finding()
+
+	for _, bad := range []struct {
+		name, want string
+		answer     http.HandlerFunc
+	}{
+		{"broken", "HTTP 500", func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusInternalServerError) }},
+		{"slow", "no whole answer", func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.WriteString(w, "BEGIN:VCALENDAR\r\n")
+			w.(http.Flusher).Flush()
+			<-r.Context().Done()
+		}},
+		{"huge", "got more than 1 MiB, expected at most 1 MiB", func(w http.ResponseWriter, r *http.Request) {
+			for r.Context().Err() == nil {
+				if _, err := io.WriteString(w, strings.Repeat("X:endless\r\n", 1000)); err != nil {
+					return
+				}
+			}
+		}},
+		{"rubbish", "expected BEGIN:VCALENDAR", func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>please sign in</html>") }},
+		{"a loop", "stopped after", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x", http.StatusFound) }},
+		{"cut off", "expected a whole answer", func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Length", "1000")
+			_, _ = io.WriteString(w, "BEGIN:VCALENDAR\r\n")
+		}},
+		{"of nobody", `got the event "Mallory" from 2036-06-03 12:00, expected people of the catalogue`, calendarOf([2]string{"20360603", "Mallory"})},
+	} {
+		t.Run(bad.name, func(t *testing.T) {
+			outer := r.T
+			r.T = t
+			defer func() { r.T = outer }()
+			good := now
+			s.says(bad.answer)
+			now = now.Add(readEvery)
+			read()
+			r.has("2036-06-03 12:30", "carol")
+			finding() // it may be back at the next try
+			for now.Sub(good) < staleAfter {
+				now = now.Add(readEvery)
+				read()
+			}
+			r.has("2036-06-03 12:30", "carol")
+			finding(bad.want, "The last good reading counts, of "+good.UTC().Format("2006-01-02 15:04"))
+			s.says(calendarOf([2]string{"20360603", "carol"}))
+			now = now.Add(readEvery)
+			read()
+			finding()
+		})
+	}
+
+	// What is moved is moved, what is gone is gone; the person's hours stay after a restart
+	// without the network.
+	s.says(calendarOf([2]string{"20360604", "eve"}))
+	now = now.Add(readEvery)
+	read()
+	s.Close()
+	r.open()
+	r.book.o.Client = client
+	r.has("2036-06-03 12:30", r.under("2036-06-03 12:30"))
+	r.has("2036-06-04 12:30", "eve")
+	now = now.Add(readEvery)
+	read()
+	now = now.Add(staleAfter)
+	finding("connection refused, expected an answer")
+
+	// A schedule that follows it no more forgets it.
+	r.ws.Schedules[0].Layers = r.ws.Schedules[0].Layers[:1]
+	read()
+	finding()
+	if kept, err := readReadings(t.Context(), r.db); err != nil || len(kept) != 0 {
+		t.Errorf("%+v %v", kept, err)
+	}
+}
+
+// under is who has the duty without any calendar.
+func (r *roster) under(at string) string {
+	s := *r.ws.Schedules[0]
+	s.Layers = s.Layers[:1]
+	return string(s.OnCall(wall(at)))
+}
+
+// TestHolidaysFollowCalendar: the holidays of a schedule come from a URL, and the loop
+// reads it when it begins.
+func TestHolidaysFollowCalendar(t *testing.T) {
+	r := newRoster(t)
+	s := newCalendarServer(t)
+	s.says(calendarOf([2]string{"20360603", "Corpus Christi"}))
+	first := r.ws.Schedules[0]
+	first.Feeds = []string{s.URL}
+	first.Layers = append(first.Layers, declare.Layer{Name: "holidays", Start: wall("2026-03-01 09:00"), Every: declare.Daily, People: []declare.PersonID{"eve"}, Holidays: declare.HolidaysOnly})
+	r.book.o.Logger = slog.New(slog.DiscardHandler)
+	ctx, stop := context.WithCancel(t.Context())
+	facts := r.db.Follow(ctx)
+	done := make(chan error)
+	go func() { done <- r.book.Run(ctx) }()
+	if f := <-facts; f.Kind != "oncall.calendar.changed" || f.Text != "the calendar of the holidays of schedule shop says other times than before" {
+		t.Errorf("%+v", f)
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	r.open() // as it is stored
+	r.has("2036-06-03 12:30", "eve")
+	r.has("2036-06-03 14:30", r.under("2036-06-03 14:30"))
+}
