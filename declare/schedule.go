@@ -16,7 +16,7 @@ type Schedule struct {
 	Shadows   []Shadow
 	Holidays  []Holiday
 	Feeds     []string // URLs of calendars whose events are holidays too
-	AllowGaps bool // nobody being on call at times is intended, as for office hours
+	AllowGaps bool     // nobody being on call at times is intended, as for office hours
 	Pos       Position
 }
 
