@@ -245,7 +245,7 @@ func (a *App) connect(ctx context.Context) (err error) {
 	a.keepOutcomes()
 	a.connectRequests()
 	a.part("respond: alerts", a.alerts.Run)
-	a.part("respond: suspects", a.keepSuspecting)
+	a.regularly("respond: suspects", suspectAgain, "rank suspects again", a.suspectActive)
 	a.part("detect: rules", a.rules.Run)
 	a.accounts.OnRevoke(a.runs.TokenRevoked)
 	a.part("act: runs", a.runs.Run)
@@ -299,6 +299,25 @@ func (a *App) observe(w *declare.Workspace) (err error) {
 
 func (a *App) part(name string, run func(context.Context) error) {
 	a.parts = append(a.parts, part{name, run})
+}
+
+// regularly adds a part that does the same thing at each tick. What fails is logged as
+// what the part cannot do, and tried again at the next tick.
+func (a *App) regularly(name string, every time.Duration, what string, do func(ctx context.Context, now time.Time) error) {
+	a.part(name, func(ctx context.Context) error {
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case now := <-tick.C:
+				if err := do(ctx, now); err != nil && ctx.Err() == nil {
+					a.o.Logger.Error("cannot "+what, "err", err)
+				}
+			}
+		}
+	})
 }
 
 func (a *App) onClose(name string, do func() error) {

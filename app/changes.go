@@ -40,7 +40,7 @@ func (a *App) hooks() http.Handler {
 	})
 	a.part("act: hooks", h.Run)
 	if !a.o.Offline {
-		a.part("act: unrecorded changes", a.findUnrecorded)
+		a.regularly("act: unrecorded changes", lookAround, "look for changes that are not on record", a.lookForUnrecorded)
 	}
 	return h
 }
@@ -113,22 +113,6 @@ func (a *App) serviceNamed(source string, names ...string) declare.ServiceID {
 
 // detectorChange finds changes that nobody recorded.
 const detectorChange = "change"
-
-// findUnrecorded compares what runs with what is on record, until ctx ends.
-func (a *App) findUnrecorded(ctx context.Context) error {
-	tick := time.NewTicker(lookAround)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-		if err := a.lookForUnrecorded(ctx, time.Now()); err != nil && ctx.Err() == nil {
-			a.o.Logger.Error("cannot look for changes that are not on record", "err", err)
-		}
-	}
-}
 
 // Saw holds what was seen against what is on record.
 func (a *App) Saw(ctx context.Context, now time.Time, seen []change.Sighting) error {

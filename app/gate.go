@@ -25,7 +25,7 @@ import (
 // connectGate makes the gate and what verifies changes after they went through it.
 func (a *App) connectGate() {
 	a.gates, a.verified = gate.NewBook(a.db), verify.NewBook(a.db)
-	a.part("act: verification", a.verifyChanges)
+	a.regularly("act: verification", verifyEvery, "verify changes", a.verifyDue)
 }
 
 // hygiene says how well a change was made.
@@ -120,22 +120,7 @@ const (
 	verifyFor   = 6 * time.Hour // a change whose service is too quiet until then stays without a verdict
 )
 
-// verifyChanges compares before and after of each change once its window is over.
-func (a *App) verifyChanges(ctx context.Context) error {
-	tick := time.NewTicker(verifyEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-		if err := a.verifyDue(ctx, time.Now()); err != nil && ctx.Err() == nil {
-			a.o.Logger.Error("cannot verify changes", "err", err)
-		}
-	}
-}
-
+// verifyDue compares before and after of each change whose window is over.
 func (a *App) verifyDue(ctx context.Context, now time.Time) error {
 	w := a.ws()
 	recent, err := a.changes.List(ctx, act.ChangeFilter{From: now.Add(-verifyFor - 24*time.Hour), To: now, Limit: 2000})

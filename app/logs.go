@@ -50,7 +50,7 @@ func (a *App) connectLogs() {
 		Store: a.logs, Appendable: a.metrics, Findings: a.findings, ExternalURL: a.url, Logger: a.o.Logger.With("room", "detect"),
 	})
 	a.part("detect: log rules", a.logRules.Run)
-	a.part("detect: log patterns", a.watchPatterns)
+	a.regularly("detect: log patterns", time.Minute, "judge log patterns", a.judgePatterns)
 }
 
 // applyLogs takes over what a workspace declares over logs.
@@ -80,20 +80,9 @@ func (a *App) openPatterns() {
 		a.patterns = pattern.NewBook()
 	}
 	a.onClose("patterns", func() error { return a.patterns.Save(file) })
-	a.part("observe: patterns", func(ctx context.Context) error {
-		tick := time.NewTicker(savePatterns)
-		defer tick.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return nil
-			case now := <-tick.C:
-				a.patterns.Sweep(now)
-				if err := a.patterns.Save(file); err != nil {
-					a.o.Logger.Error("patterns would be lost with the process", "err", err)
-				}
-			}
-		}
+	a.regularly("observe: patterns", savePatterns, "save log patterns", func(_ context.Context, now time.Time) error {
+		a.patterns.Sweep(now)
+		return a.patterns.Save(file)
 	})
 }
 

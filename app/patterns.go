@@ -9,22 +9,7 @@ import (
 	"github.com/evenkeel/evenkeel/detect/surge"
 )
 
-// watchPatterns makes findings of patterns of errors that are new or surge, each minute.
-func (a *App) watchPatterns(ctx context.Context) error {
-	tick := time.NewTicker(time.Minute)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case now := <-tick.C:
-			if err := a.judgePatterns(ctx, now); err != nil && ctx.Err() == nil {
-				a.o.Logger.Error("cannot judge log patterns", "err", err)
-			}
-		}
-	}
-}
-
+// judgePatterns makes findings of patterns of errors that are new or surge.
 func (a *App) judgePatterns(ctx context.Context, now time.Time) error {
 	quiet, window := surge.Spans(now)
 	w := a.ws()

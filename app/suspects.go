@@ -245,29 +245,14 @@ func (a *App) seenEdges(ctx context.Context, w *declare.Workspace, near map[stri
 	return out
 }
 
-// keepSuspecting ranks the active incidents of the last half hour again, as evidence
+// suspectActive ranks the active incidents of the last half hour again, as evidence
 // comes in.
-func (a *App) keepSuspecting(ctx context.Context) error {
-	tick := time.NewTicker(suspectAgain)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case now := <-tick.C:
-			a.suspectActive(ctx, now)
-		}
-	}
-}
-
-func (a *App) suspectActive(ctx context.Context, now time.Time) {
+func (a *App) suspectActive(ctx context.Context, now time.Time) error {
 	active, err := a.incidents.List(ctx, respond.IncidentFilter{Active: true})
 	for _, i := range active {
 		if err == nil && now.Sub(i.Clocks.Detected) < suspectAfter {
 			err = a.incidents.RefreshSuspects(ctx, now, i.Number)
 		}
 	}
-	if err != nil && ctx.Err() == nil {
-		a.o.Logger.Error("cannot rank suspects again", "err", err)
-	}
+	return err
 }

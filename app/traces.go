@@ -51,7 +51,7 @@ func (a *App) openTraces(w *declare.Workspace) error {
 	a.spanRules = reduce.New(a.metrics, log, prometheus.WrapRegistererWith(prometheus.Labels{"store": "traces"}, a.reg))
 	a.part("observe: reduced spans", a.spanRules.Run)
 	rows.SetDrop(a.spanRules.Drop)
-	a.part("detect: dependencies", a.dependencies)
+	a.regularly("detect: dependencies", time.Minute, "compare dependencies", a.compareDependencies)
 	return nil
 }
 
@@ -140,22 +140,7 @@ func (a *App) exemplars(ctx context.Context, expr string, from, to time.Time) ([
 	return out, nil
 }
 
-// dependencies compares the dependencies that are declared with the calls that are seen.
-func (a *App) dependencies(ctx context.Context) error {
-	tick := time.NewTicker(time.Minute)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case now := <-tick.C:
-			if err := a.compareDependencies(ctx, now); err != nil && ctx.Err() == nil {
-				a.o.Logger.Error("cannot compare dependencies", "err", err)
-			}
-		}
-	}
-}
-
+// compareDependencies compares the dependencies that are declared with the calls that are seen.
 func (a *App) compareDependencies(ctx context.Context, now time.Time) error {
 	recent, err := a.seenCalls(ctx, now.Add(-time.Hour), now)
 	if err != nil {
