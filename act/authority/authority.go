@@ -132,6 +132,8 @@ type Case struct {
 	What  string        // for the sentence, as "step restart of checkout-rollback"
 	Class declare.Class // as declared
 	Blast Blast
+	// Destroys says in words which data it destroys: then it is a high-risk change.
+	Destroys string
 
 	Service declare.ServiceID
 	Owner   declare.TeamID // of the service
@@ -156,6 +158,8 @@ func (c *Case) class() (declare.Class, string) {
 	}
 	up := declare.Classes()[c.Class.Rank()+1]
 	switch {
+	case c.Destroys != "":
+		return declare.Heavy, c.Destroys
 	case c.Blast.Services > 1:
 		return up, fmt.Sprintf("it touches %d services", c.Blast.Services)
 	case c.Blast.Dependents >= Wide:

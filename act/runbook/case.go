@@ -28,7 +28,11 @@ func (r *Runner) caseOf(ctx context.Context, run *act.Run, book *declare.Runbook
 		Who: r.person(ctx, doer, now), What: fmt.Sprintf("step %s of %s", step.Name, book.Name), Class: step.Class,
 		Service: run.Service, BreakGlass: run.BreakGlass,
 	}
+	if lost := destroys(run, book, step); lost != "" {
+		c.Destroys = "its plan destroys " + lost
+	}
 	if run.Mode != act.ModeReal {
+		c.Destroys = ""
 		// Nothing real is altered; what looks stays a look.
 		c.Class = min(step.Class, declare.Test)
 		if c.Who.Level.Rank == declare.Trainee {

@@ -368,53 +368,6 @@ func TestKube(t *testing.T) {
 	}
 }
 
-// TestTerraform applies exactly the plan that was approved, or nothing.
-func TestTerraform(t *testing.T) {
-	dir := t.TempDir()
-	program := filepath.Join(dir, "terraform")
-	log := filepath.Join(dir, "log")
-	script := "#!/bin/sh\necho \"$@\" >> " + log + `
-case "$1" in
-plan) for a; do case "$a" in -out=*) echo "plan for $TF_VAR_size" > "${a#-out=}";; esac; done; echo "Plan: 1 to add ($TF_VAR_size)";;
-apply) for a; do :; done; cat "$a"; echo applied;;
-esac
-`
-	if err := os.WriteFile(program, []byte(script), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	b := newBench(t, t.TempDir(), map[string]string{
-		"infra": page("params: [{name: size, type: string, default: small}]\n", fence("terraform {name=plan action=plan dir="+dir+"}", ""), fence("terraform {name=apply action=apply plan=plan risk=medium}", "")),
-	})
-	b.o.Terraform, b.o.Keep = program, filepath.Join(dir, "keep")
-	start := func() act.Run {
-		return b.until(b.start("alice", "infra", map[string]string{"size": "$(touch x)"}).ID, "the approval", has(act.RunWaiting))
-	}
-	run := start()
-	if shown := run.Steps[1].Shown; !strings.Contains(shown, "plan ") || !strings.Contains(shown, "Plan: 1 to add ($(touch x))") {
-		t.Errorf("the approver sees %q", shown)
-	}
-	plan := filepath.Join(b.o.Keep, run.ID, "plan.tfplan")
-	if err := os.WriteFile(plan, []byte("another plan"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	approve := func(run act.Run) act.Run {
-		t.Helper()
-		if _, err := b.Decide(t.Context(), time.Now(), "bob", run.ID, 1, true, run.Approvals[0].ShownHash, ""); err != nil {
-			t.Fatal(err)
-		}
-		return b.ended(run.ID)
-	}
-	if run = approve(run); run.Status != act.RunFailed || !strings.Contains(run.Steps[1].Detail, "not the one that was approved") {
-		t.Errorf("%s: %+v", run.Status, run.Steps[1])
-	}
-	if said, _ := os.ReadFile(log); strings.Contains(string(said), "apply") {
-		t.Errorf("a plan that nobody approved was applied: %s", said)
-	}
-	if run = approve(start()); run.Status != act.RunDone || !strings.Contains(run.Steps[1].Output, "plan for $(touch x)\napplied") {
-		t.Errorf("%s: %+v", run.Status, run.Steps[1])
-	}
-}
-
 // TestByHand waits for a tick; a rollback by hand too. Nothing else ticks it.
 func TestByHand(t *testing.T) {
 	b := newBench(t, t.TempDir(), map[string]string{

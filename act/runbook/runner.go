@@ -76,7 +76,8 @@ type Options struct {
 	Kube string
 	// Terraform is the program; default terraform, from the path.
 	Terraform string
-	// Dir is what relative folders of steps are relative to; Keep keeps plans.
+	// Dir is what relative folders of steps are relative to; Keep keeps the plans of runs
+	// that go on, and nothing else.
 	Dir, Keep string
 	// Ground is where faults may be rehearsed.
 	Ground Ground
@@ -161,9 +162,11 @@ func (r *Runner) run(ctx context.Context) error {
 		return err
 	}
 	r.tidyGround(ctx)
+	r.tidyPlans(ctx)
 	for wait(ctx, lookAgain) == nil { // questions expire, tokens end, clocks jump
 		r.kickWaiting(ctx)
 		r.tidyGround(ctx)
+		r.tidyPlans(ctx)
 	}
 	r.mu.Lock()
 	r.ctx = nil // no new ones
