@@ -8,6 +8,7 @@
 #   make bench-rows   queries over 100 million log rows, kept in the same file (some 20 minutes, 20 GB)
 #   make bench-quick  the same at a small scale, printed only
 #   make corpora try the parsers on public data, where it is at hand
+#   make tofu    terraform steps with a real OpenTofu, which takes some minutes to build
 #   make soak    kill -9 and load for longer than a test may last
 #   make soak-year  a year of rules in simulated time, beside Prometheus' engine
 
@@ -17,7 +18,7 @@ BINARY := bin/evenkeel
 
 export EVENKEEL_PEERS := $(PEERS)
 
-.PHONY: run build test test-tools check golden bench bench-rows bench-quick corpora soak soak-year screenshots clean
+.PHONY: run build test test-tools tofu check golden bench bench-rows bench-quick corpora soak soak-year screenshots clean
 
 run: build
 	$(BINARY) demo
@@ -30,6 +31,10 @@ test: test-tools
 
 test-tools:
 	scripts/test-tools $(PEERS)
+
+tofu:
+	scripts/tofu $(PEERS)
+	$(GO) test -tags tofu -run OpenTofu ./act/runbook
 
 check:
 	scripts/check
