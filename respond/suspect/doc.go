@@ -19,6 +19,7 @@
 //	span      spans become signals: time spent in itself and on the way, failures that no callee had
 //	flow      what is asked of others for each request of its own
 //	graph, relate   what a resource's callees account for, and what the target lost by it
+//	witness   what others say of a resource: two say more than one
 //	change    how well a change fits: by time, kind, and what became of the like before
 //	rank      joins them to a score; the quiet window's own best score is the bar
 //

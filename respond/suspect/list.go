@@ -34,7 +34,8 @@ func bare(c *Case) window {
 }
 
 // list turns the judged resources into suspects. A resource that more changes fit is
-// there again for each, at the share of its score that they fit as well.
+// there again for each: they share what speaks for it, so that many changes of one do
+// not push the others down.
 func list(c *Case, all []*resource, w window, bar float64) []Suspect {
 	type entry struct {
 		*resource
@@ -47,9 +48,11 @@ func list(c *Case, all []*resource, w window, bar float64) []Suspect {
 			continue
 		}
 		entries = append(entries, entry{r, r.named(), r.score})
+		sum := r.weight
 		for _, x := range r.changes[min(1, len(r.changes)):] {
-			if share := x.weight / r.weight; share >= again && x.weight >= leastFit {
-				entries = append(entries, entry{r, x.Change, r.score * share * 0.99})
+			if x.weight >= again*r.weight && x.weight >= leastFit {
+				sum += x.weight
+				entries = append(entries, entry{r, x.Change, r.score * x.weight / sum})
 			}
 		}
 	}

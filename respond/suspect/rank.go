@@ -58,10 +58,11 @@ type resource struct {
 	name     string
 	shifts   []shift
 	logs     []surge
-	accused  float64 // strength of what the records of others say of it
-	echo     bool    // its records follow from those of others
-	shown    float64 // what its signals come to, before changes are weighed
-	in, out  float64 // strengths
+	accused  map[string]float64 // by each other resource: strength of what its records say of it
+	missed   map[string]float64 // by each caller: strength of its asking this one no longer
+	echo     bool               // its records follow from those of others
+	shown    float64            // what its signals come to, before changes are weighed
+	in, out  float64            // strengths
 	loads    float64
 	hasIn    bool // it has signals of its own side that could have moved
 	hasAny   bool
@@ -241,7 +242,11 @@ func score(c *Case, k *names, g *graph, w window, scale yardstick, all bool) []*
 		r.shifts = append(r.shifts, sh)
 		if s.toward != "" {
 			o := get(s.toward)
-			o.accused = math.Max(o.accused, sh.strength())
+			by := &o.accused
+			if sh.class.name == "calls made" {
+				by = &o.missed
+			}
+			tell(by, s.Resource, sh.strength())
 		}
 	}
 	if all {
@@ -249,8 +254,7 @@ func score(c *Case, k *names, g *graph, w window, scale yardstick, all bool) []*
 			r := get(x.resource)
 			r.logs = append(r.logs, x)
 			for _, other := range x.about[:min(2, len(x.about))] {
-				o := get(other)
-				o.accused = math.Max(o.accused, strength(x.z))
+				tell(&get(other).accused, x.resource, strength(x.z))
 			}
 		}
 	}
@@ -386,7 +390,9 @@ func (r *resource) base() float64 {
 	if r.echo {
 		logs *= 0.5
 	}
-	return math.Max(r.in, out) + both*math.Min(r.in, out) + wload*r.loads + logs*r.logStrength() + 0.2*r.accused
+	// That it is asked less is one fact, whether it shows it or its callers do.
+	asked := math.Max(wload*r.loads, wtold*agreed(r.missed))
+	return math.Max(r.in, out) + both*math.Min(r.in, out) + asked + logs*r.logStrength() + wtold*agreed(r.accused)
 }
 
 // passedOn marks whose records only follow from those of others: a complaint, where what
@@ -494,7 +500,8 @@ const (
 	calm    = 0.6  // of an outward shift where the resource's own signals are calm
 	clear   = 0.1  // of its outward shift: from so much on its own signals have moved as well
 	wload   = 0.3  // of a shift in what is asked of it
-	both    = 0.4  // of the weaker side, where both its own and its outward signals moved
+	both    = 0.4  // of the weaker side, where both its own and its outward signals moved; of what a second witness says
+	wtold   = 0.2  // of what others say of it
 	wchange = 0.5  // of a change that fits perfectly
 	topq    = 0.8  // of the scores in quiet windows: which of them is the yardstick
 	listcut = 0.1  // of the bar: below it a suspect is not told

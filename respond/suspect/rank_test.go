@@ -395,3 +395,60 @@ func TestCrossChecks(t *testing.T) {
 		f("an onset off by "+by.String(), func(e *estate) { e.c.Onset = onset.Add(by) })
 	}
 }
+
+// place is where in the list a resource is first, from 1; 0 where it is not.
+func place(r Result, resource string) int {
+	return 1 + slices.IndexFunc(r.Suspects, func(s Suspect) bool { return s.Resource == resource })
+}
+
+// TestTwoWitnessesTellMoreThanOne: of two that are asked less, the one that two callers
+// turn away from comes before the one that only one of them does, though that one's own
+// load fell as far; and each says who speaks against it.
+func TestTwoWitnessesTellMoreThanOne(t *testing.T) {
+	for seed := range uint64(4) {
+		e := newEstate(seed)
+		e.c.Edges = []Edge{{"front", "shop"}, {"front", "stock"}, {"front", "mail"}, {"shop", "stock"}}
+		for _, s := range []string{"stock", "mail"} {
+			e.move(s, "requests", onset, -0.8)
+		}
+		r := Rank(e.c)
+		stock, mail := place(r, "stock"), place(r, "mail")
+		if stock == 0 || mail == 0 || stock > mail {
+			t.Fatalf("seed %d: stock %d, mail %d: %s", seed, stock, mail, list5(r))
+		}
+		text := ""
+		for _, x := range r.Suspects[stock-1].Evidence {
+			text += x.Text + "; "
+		}
+		for _, want := range []string{"front asks it less", "shop asks it less"} {
+			if !strings.Contains(text, want) {
+				t.Errorf("seed %d: got %s, want %q in it", seed, text, want)
+			}
+		}
+	}
+}
+
+// TestManyChangesOfOneDoNotPushOthersDown: they share what speaks for their resource,
+// so that at most the next of them comes before another that moved nearly as far.
+func TestManyChangesOfOneDoNotPushOthersDown(t *testing.T) {
+	e := newEstate(1)
+	e.burn(onset)
+	e.move("mail", "cpu_usage", onset, 3)
+	before := place(Rank(e.c), "mail")
+	for i := range 5 {
+		e.change(fmt.Sprint("c", i), "pay", time.Duration(40+i)*time.Second)
+	}
+	r := Rank(e.c)
+	var of []float64
+	for _, s := range r.Suspects {
+		if s.Resource == "pay" {
+			of = append(of, s.Score)
+		}
+	}
+	if len(of) < 2 {
+		t.Fatalf("got %d of pay: %s", len(of), list5(r))
+	}
+	if got := place(r, "mail"); before == 0 || got == 0 || got > before+1 {
+		t.Errorf("mail was %d, is %d with five changes of pay (%v): %s", before, got, of, list5(r))
+	}
+}

@@ -2,6 +2,7 @@ package suspect
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -98,6 +99,16 @@ func (r *resource) graphText(c *Case) []Evidence {
 	var out []Evidence
 	say := func(format string, args ...any) {
 		out = append(out, Evidence{Kind: "graph", Text: fmt.Sprintf(format, args...)})
+	}
+	for _, told := range []struct {
+		by   map[string]float64
+		what string
+	}{{r.missed, "asks it less for each request of its own"}, {r.accused, "has signals or records that speak against it"}} {
+		by := slices.Sorted(maps.Keys(told.by))
+		slices.SortStableFunc(by, func(a, b string) int { return cmpDown(told.by[a], told.by[b]) })
+		for _, name := range by[:min(2, len(by))] {
+			say("%s %s", name[strings.LastIndexByte(name, '/')+1:], told.what)
+		}
 	}
 	var top *face
 	for i := range r.outs {
