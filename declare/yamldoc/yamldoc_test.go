@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/evenkeel/evenkeel/declare"
 )
@@ -58,16 +57,12 @@ func TestBombs(t *testing.T) {
 	}
 	f := func(name, text, want string) {
 		t.Helper()
-		start := time.Now()
-		var problems declare.Problems
+		var problems declare.Problems // without bounds the first two would take days: the test's own limit is the clock
 		for _, d := range Read("f.yml", []byte(text), &problems) {
 			d.StringMap()
 		}
 		if len(problems) == 0 || !strings.Contains(problems[0].Error(), want) {
 			t.Errorf("%s: got %.200q, want %q", name, problems.Error(), want)
-		}
-		if took := time.Since(start); took > 20*time.Second { // a second is usual; without a bound it would be days
-			t.Errorf("%s took %s", name, took)
 		}
 	}
 	f("billion laughs", laughs, "at most 500000 values")
