@@ -24,15 +24,20 @@ type estate struct {
 
 var services = []string{"front", "shop", "user", "pay", "stock", "mail"}
 
+// measures are the metrics of each service, with their usual level.
+var measures = []struct {
+	name  string
+	level float64
+}{{"cpu_usage", 0.3}, {"error_ratio", 0.001}, {"latency_ms_mean", 40}, {"memory_bytes", 2e8}, {"requests", 200}}
+
 func newEstate(seed uint64) *estate {
 	e := &estate{rng: rand.New(rand.NewPCG(seed, 1)), until: 10 * time.Minute}
 	e.c = Case{Onset: onset, Target: "front", Edges: []Edge{{"front", "shop"}, {"front", "user"}, {"shop", "pay"}, {"shop", "stock"}, {"shop", "mail"}}}
 	for _, s := range services {
-		for m, level := range map[string]float64{"cpu_usage": 0.3, "memory_bytes": 2e8, "latency_ms_mean": 40, "error_ratio": 0.001, "requests": 200} {
-			e.c.Signals = append(e.c.Signals, e.series(s, m, level))
+		for _, m := range measures { // in order: the same noise each time
+			e.c.Signals = append(e.c.Signals, e.series(s, m.name, m.level))
 		}
 	}
-	slices.SortFunc(e.c.Signals, func(a, b Signal) int { return strings.Compare(a.Resource+a.Metric, b.Resource+b.Metric) })
 	return e
 }
 
