@@ -11,11 +11,14 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/evenkeel/evenkeel/api"
 )
@@ -65,6 +68,9 @@ type client struct {
 
 // client reads the environment and the flags. What it finds strange goes to stderr.
 func (r *remote) client(cmd *cobra.Command) (*client, error) {
+	if err := legible(cmd); err != nil {
+		return nil, err
+	}
 	text := r.url
 	if text == "" {
 		text = os.Getenv(envURL)
@@ -88,6 +94,28 @@ func (r *remote) client(cmd *cobra.Command) (*client, error) {
 			return fmt.Errorf("the server redirects to %s: set %s to where it lives", req.URL.Redacted(), envURL)
 		},
 	}}, nil
+}
+
+// legible refuses what cannot be sent as it is: JSON would carry something else.
+func legible(cmd *cobra.Command) (err error) {
+	look := func(what, text string) {
+		if err == nil && !utf8.ValidString(text) {
+			err = fmt.Errorf("cannot use %s: got %s, expected text in UTF-8", what, strconv.QuoteToASCII(clip(text, 60)))
+		}
+	}
+	for i, arg := range cmd.Flags().Args() {
+		look(fmt.Sprintf("argument %d", i+1), arg)
+	}
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		values := []string{f.Value.String()}
+		if many, ok := f.Value.(pflag.SliceValue); ok {
+			values = many.GetSlice()
+		}
+		for _, v := range values {
+			look("--"+f.Name, v)
+		}
+	})
+	return err
 }
 
 func (r *remote) token() (string, error) {

@@ -86,14 +86,11 @@ func newRequest() *cobra.Command {
 		Use: "new ITEM", Args: cobra.ExactArgs(1), Short: "Ask for something and print the request's number",
 		Example: "  evenkeel request new restart-service --set service=checkout --set reason='it hangs'",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			in := api.NewRequest{Item: args[0], Form: map[string]string{}}
-			for _, s := range set {
-				k, v, ok := strings.Cut(s, "=")
-				if !ok || k == "" {
-					return fmt.Errorf("cannot use field %q: expected name=value", s)
-				}
-				in.Form[k] = v
+			form, err := pairs("field", set)
+			if err != nil {
+				return err
 			}
+			in := api.NewRequest{Item: args[0], Form: form}
 			return change(cmd, r, "ask for "+args[0], post, "/requests", in, func(w io.Writer, q api.RequestDetail) {
 				fmt.Fprintln(w, q.ID)
 				fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", q.Status, printable(q.Reason))

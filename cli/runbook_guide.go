@@ -41,7 +41,7 @@ could not be told.`,
 		name, step, one := strings.Cut(args[0], "/")
 		in.Person, in.Mode = declare.PersonID(as), act.RunMode(mode)
 		var err error
-		if in.Params, err = pairs(params); err != nil {
+		if in.Params, err = pairs("parameter", params); err != nil {
 			return err
 		}
 		c, err := r.client(cmd)
@@ -100,13 +100,16 @@ func printMay(w io.Writer, may api.MayDo, only string) {
 	t.write(w)
 }
 
-// pairs reads name=value.
-func pairs(list []string) (map[string]string, error) {
+// pairs reads what a flag that may be repeated was given: name=value, each name once.
+func pairs(what string, list []string) (map[string]string, error) {
 	var out map[string]string
 	for _, p := range list {
 		k, v, ok := strings.Cut(p, "=")
 		if !ok || k == "" {
-			return nil, fmt.Errorf("cannot use parameter %q: expected name=value", p)
+			return nil, fmt.Errorf("cannot use %s %q: expected name=value", what, p)
+		}
+		if was, twice := out[k]; twice {
+			return nil, fmt.Errorf("cannot use %s %q: got %q and %q, expected it once", what, k, clip(was, 60), clip(v, 60))
 		}
 		if out == nil {
 			out = map[string]string{}

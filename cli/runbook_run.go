@@ -31,7 +31,7 @@ Exit code 0: started; with --wait verified, or done where nothing verifies it. 1
 		RunE: func(cmd *cobra.Command, args []string) error {
 			in := api.NewRun{Runbook: args[0], Incident: incident}
 			var err error
-			if in.Params, err = pairs(params); err != nil {
+			if in.Params, err = pairs("parameter", params); err != nil {
 				return err
 			}
 			in.BreakGlass = glass
