@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/act"
+	"github.com/evenkeel/evenkeel/act/change"
 	"github.com/evenkeel/evenkeel/declare"
 )
 
@@ -86,7 +87,12 @@ type Import struct {
 type Imported struct {
 	Recorded  int `json:"recorded" doc:"New, or updated."`
 	Unchanged int `json:"unchanged" doc:"On record already."`
+	// Warnings are each told once, maxWarnings at most.
+	Warnings []string `json:"warnings,omitempty" doc:"What is strange about them, as a service that the catalogue does not know; 20 at most."`
 }
+
+// maxWarnings bounds those of one import.
+const maxWarnings = 20
 
 func (s *server) importChanges(c *call, in Import) (Imported, error) {
 	if len(in.Changes) == 0 || len(in.Changes) > 1000 {
@@ -104,10 +110,29 @@ func (s *server) importChanges(c *call, in Import) (Imported, error) {
 		d.Changes = append(d.Changes, ch)
 	}
 	stored, err := s.TakeChanges(c.Context(), c.now, c.me.Actor(), d)
-	return Imported{len(stored), len(in.Changes) - len(stored)}, err
+	if err != nil {
+		return Imported{}, err
+	}
+	done, seen := Imported{Recorded: len(stored), Unchanged: len(in.Changes) - len(stored)}, map[declare.ServiceID]bool{}
+	for _, n := range in.Changes {
+		if seen[n.Service] || len(done.Warnings) == maxWarnings {
+			continue
+		}
+		seen[n.Service] = true
+		if said := change.Unknown(s.Workspace(), n.Service); said != "" {
+			done.Warnings = append(done.Warnings, said)
+		}
+	}
+	return done, nil
 }
 
-func (s *server) recordChange(c *call, in NewChange) (act.Change, error) {
+// RecordedChange is a change on record, and what is strange about it.
+type RecordedChange struct {
+	act.Change
+	Warnings []string `json:"warnings,omitempty" doc:"What is strange about it, as a service that the catalogue does not know; it is on record all the same."`
+}
+
+func (s *server) recordChange(c *call, in NewChange) (RecordedChange, error) {
 	ch := in.change(c)
 	if ch.StartedAt.IsZero() {
 		ch.StartedAt = c.now.UTC()
@@ -119,7 +144,15 @@ func (s *server) recordChange(c *call, in NewChange) (act.Change, error) {
 			}
 		}
 	}
-	return s.Changes.Record(c.Context(), c.now, c.me.Actor(), ch)
+	ch, err := s.Changes.Record(c.Context(), c.now, c.me.Actor(), ch)
+	if err != nil {
+		return RecordedChange{}, err
+	}
+	done := RecordedChange{Change: ch}
+	if said := change.Unknown(s.Workspace(), ch.Service); said != "" {
+		done.Warnings = append(done.Warnings, said)
+	}
+	return done, nil
 }
 
 // summary says a change in one line.

@@ -38,7 +38,8 @@ func changeRecord(r *remote) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "record", Args: cobra.NoArgs, Short: "Record a change and print its ID",
 		Long: `Record a change and print its ID. The same --id again updates the end and the verdict
-and records nothing twice, so that a pipeline may repeat it.
+and records nothing twice, so that a pipeline may repeat it. A service that the catalogue
+does not know is recorded all the same, with a warning.
 
 With --file each line is a change as JSON, with the fields of POST /changes; - is stdin.
 It stops at the first line that is refused and names it; the lines before are recorded.`,
@@ -60,17 +61,11 @@ It stops at the first line that is refused and names it; the lines before are re
 			if kind == "" {
 				return fmt.Errorf("cannot record a change: expected --kind, as deploy, rollback, config or flag")
 			}
-			for _, l := range labels {
-				k, v, ok := strings.Cut(l, "=")
-				if !ok || k == "" {
-					return fmt.Errorf("cannot use label %q: expected key=value", l)
-				}
-				if in.Labels == nil {
-					in.Labels = map[string]string{}
-				}
-				in.Labels[k] = v
+			var err error
+			if in.Labels, err = pairs("label", labels); err != nil {
+				return err
 			}
-			return change(cmd, r, "record a change", post, "/changes", in, func(w io.Writer, c act.Change) { fmt.Fprintln(w, c.ID) })
+			return change(cmd, r, "record a change", post, "/changes", in, recorded(cmd))
 		},
 	}
 	f := cmd.Flags()
@@ -106,6 +101,21 @@ It stops at the first line that is refused and names it; the lines before are re
 	return r.changes(cmd)
 }
 
+// recorded prints the ID of a change, and beside it what is strange about the change.
+func recorded(cmd *cobra.Command) func(io.Writer, api.RecordedChange) {
+	return func(w io.Writer, c api.RecordedChange) {
+		fmt.Fprintln(w, c.ID)
+		warn(cmd, c.Warnings)
+	}
+}
+
+// warn says on stderr what a server finds strange.
+func warn(cmd *cobra.Command, warnings []string) {
+	for _, said := range warnings {
+		fmt.Fprintf(cmd.ErrOrStderr(), "evenkeel: warning: %s\n", printable(said))
+	}
+}
+
 // recordFile records one change a line.
 func recordFile(cmd *cobra.Command, r *remote, file string) error {
 	in, name := cmd.InOrStdin(), "stdin"
@@ -129,7 +139,7 @@ func recordFile(cmd *cobra.Command, r *remote, file string) error {
 			return fmt.Errorf("cannot read %s:%d: got %q, expected a JSON object", name, n, clip(string(line), 60))
 		}
 		what := fmt.Sprintf("record the change of %s:%d", name, n)
-		if err := change(cmd, r, what, post, "/changes", json.RawMessage(bytes.Clone(line)), func(w io.Writer, c act.Change) { fmt.Fprintln(w, c.ID) }); err != nil {
+		if err := change(cmd, r, what, post, "/changes", json.RawMessage(bytes.Clone(line)), recorded(cmd)); err != nil {
 			if done > 0 {
 				fmt.Fprintf(cmd.ErrOrStderr(), "%d recorded before\n", done)
 			}

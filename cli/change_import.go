@@ -11,8 +11,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -90,6 +92,11 @@ func sendChanges(cmd *cobra.Command, r *remote, name string, changes []api.NewCh
 			return err
 		}
 		sum.Recorded, sum.Unchanged = sum.Recorded+done.Recorded, sum.Unchanged+done.Unchanged
+		for _, said := range done.Warnings {
+			if !slices.Contains(sum.Warnings, said) {
+				sum.Warnings = append(sum.Warnings, said)
+			}
+		}
 	}
 	if r.dryRun {
 		return nil
@@ -100,6 +107,7 @@ func sendChanges(cmd *cobra.Command, r *remote, name string, changes []api.NewCh
 	}
 	return r.format.print(cmd, raw, func(w io.Writer) {
 		fmt.Fprintf(w, "%d recorded, %d on record already\n", sum.Recorded, sum.Unchanged)
+		warn(cmd, sum.Warnings)
 	})
 }
 
@@ -143,6 +151,9 @@ func changeLines(in io.Reader, name string) ([]api.NewChange, error) {
 			continue
 		}
 		where := fmt.Sprintf("%s:%d", name, n)
+		if !utf8.Valid(text) {
+			return nil, fmt.Errorf("cannot read %s: got %s, expected text in UTF-8", where, strconv.QuoteToASCII(clip(string(text), 60)))
+		}
 		dec := json.NewDecoder(bytes.NewReader(text))
 		dec.DisallowUnknownFields()
 		var c api.NewChange
@@ -243,6 +254,9 @@ func changeRows(in io.Reader, name string) ([]api.NewChange, error) {
 		var c api.NewChange
 		for i, v := range row {
 			v = strings.TrimSpace(v)
+			if !utf8.ValidString(v) {
+				return nil, fmt.Errorf("cannot read %s: %s: got %s, expected text in UTF-8", where, head[i], strconv.QuoteToASCII(clip(v, 60)))
+			}
 			if label, ok := strings.CutPrefix(head[i], "label."); ok {
 				if v != "" {
 					if c.Labels == nil {

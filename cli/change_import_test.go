@@ -30,6 +30,8 @@ func TestReadChanges(t *testing.T) {
 	f("csv", "id,id\na,b\n", 0, "twice")
 	f("csv", "id,started_at\na,yesterday\n", 0, "x:2: started_at: got \"yesterday\"")
 	f("csv", "id,started_at\na\n", 0, "record on line 2")
+	f("jsonl", `{"id":"a","kind":"deploy","started_at":"2026-01-01T00:00:00Z","summary":"caf`+"\xe9"+`"}`, 0, `expected text in UTF-8`)
+	f("csv", "id,started_at,summary\na,2026-01-01,caf\xe9\n", 0, `x:2: summary: got "caf\xe9", expected text in UTF-8`)
 	f("csv", "", 0, "no change in it")
 	f("xml", "", 0, "expected jsonl or csv")
 	got, err := readChanges(strings.NewReader("id,started_at,reviewers,label.team\na,2026-01-01T00:00:00+02:00,bob; carol,shop\n"), "x", "csv")

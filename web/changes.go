@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/act"
+	"github.com/evenkeel/evenkeel/act/change"
 	"github.com/evenkeel/evenkeel/act/verify"
 	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/journal"
@@ -125,6 +126,7 @@ func (s *site) recordChange(w http.ResponseWriter, r *http.Request, me act.Ident
 type changeView struct {
 	Page
 	Change   act.Change
+	Unknown  string // that the catalogue does not know its service, "" when it does
 	Hygiene  act.Hygiene
 	Verified *verify.Verification // nil where nothing was measured
 	Charts   []*Chart
@@ -139,7 +141,7 @@ func (s *site) change(w http.ResponseWriter, r *http.Request, me act.Identity) e
 	if err != nil {
 		return err
 	}
-	v := changeView{Page: s.page(r, me, c.Summary, "changes"), Change: c, Hygiene: s.Hygiene(c, now), SafeURL: safeLink(c.URL) && !strings.HasPrefix(c.URL, "/")}
+	v := changeView{Page: s.page(r, me, c.Summary, "changes"), Change: c, Unknown: change.Unknown(ws, c.Service), Hygiene: s.Hygiene(c, now), SafeURL: safeLink(c.URL) && !strings.HasPrefix(c.URL, "/")}
 	from, to := c.StartedAt.Add(-20*time.Minute).Truncate(time.Second), c.StartedAt.Add(40*time.Minute).Truncate(time.Second)
 	if to.After(now) {
 		to = now.Truncate(time.Second)
