@@ -67,7 +67,7 @@ type Step struct {
 	Rollback bool          // attribute rollback: runs only when the run has failed
 	Expect   string        // attribute expect: promql a comparison as "< 0.01", http a status as 200
 	Within   time.Duration // attribute within: keep asking until Expect holds, at most so long; of wait: for
-	Timeout  time.Duration // attribute timeout, default 60 s
+	Timeout  time.Duration // attribute timeout, default 60 s, of terraform 30 min
 	Retry    bool          // attribute retry=safe: may run again after the server died in the middle of it
 	On       string        // attribute on: where, as host:$host
 	Attrs    map[string]string

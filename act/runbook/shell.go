@@ -20,8 +20,24 @@ import (
 	parse "github.com/evenkeel/evenkeel/declare/runbook"
 )
 
+// Path is where steps that run here look for their commands.
+const Path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
 // grace is what a step's processes get between being asked to end and being ended.
 const grace = 2 * time.Second
+
+// terraformGrace is longer: terraform has to end what it is at, and to write down what is
+// there now. The server has to end within 90 seconds of being asked to.
+const terraformGrace = time.Minute
+
+// ending is how a step's processes are asked to end, and how long they may take then.
+// Terraform's plugins end with SIGTERM and leave SIGINT to terraform.
+func ending(step *declare.Step) (syscall.Signal, time.Duration) {
+	if step.Language == "terraform" {
+		return syscall.SIGINT, terraformGrace
+	}
+	return syscall.SIGTERM, grace
+}
 
 // limits are set by the first shell on itself, for all that follows: no core dumps, so
 // many open files, files of at most 1 GiB or what the step says (in blocks of 512 bytes),
@@ -55,7 +71,7 @@ func (r *Runner) command(ctx context.Context, run *act.Run, step *declare.Step, 
 	cmd := exec.CommandContext(ctx, "/bin/sh", append([]string{"-c", limits, "sh", strconv.Itoa(parse.FileSize(step) << 21)}, argv...)...)
 	cmd.Dir = dir
 	cmd.Env = []string{
-		"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "HOME=" + home, "TMPDIR=" + home,
+		"PATH=" + Path, "LANG=C.UTF-8", "HOME=" + home, "TMPDIR=" + home,
 		"EVENKEEL_RUN=" + run.ID, "EVENKEEL_STEP=" + step.Name, mark,
 	}
 	for _, name := range sortedKeys(env) {
@@ -65,8 +81,9 @@ func (r *Runner) command(ctx context.Context, run *act.Run, step *declare.Step, 
 	if err := confine(cmd, r.o.User, home); err != nil {
 		return result{detail: err.Error()}
 	}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
-	cmd.WaitDelay = grace // then the pipes are closed, whoever still holds them
+	signal, patience := ending(step)
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, signal) }
+	cmd.WaitDelay = patience // then the pipes are closed, whoever still holds them
 	// The signal of our death is sent when the thread that started the child ends, so
 	// that one must not.
 	runtime.LockOSThread()

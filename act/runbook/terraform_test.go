@@ -60,6 +60,41 @@ esac
 	}
 }
 
+// TestTerraformMayWriteItsState: an apply whose time is over is interrupted as by Ctrl-C, and
+// is not killed before it has written down what is there.
+func TestTerraformMayWriteItsState(t *testing.T) {
+	dir := t.TempDir()
+	program := filepath.Join(dir, "terraform")
+	script := `#!/bin/sh
+case "$1" in
+plan) for a; do case "$a" in -out=*) echo plan > "${a#-out=}";; esac; done;;
+show) echo '{"format_version":"1.2","terraform_version":"1.9.0","planned_values":{}}';;
+apply)
+	trap 'echo terminated > state; exit 1' TERM
+	trap 'echo stopping; (trap "" INT; sleep 3); echo half > state; exit 1' INT
+	while :; do sleep 0.1; done;;
+esac
+`
+	if err := os.WriteFile(program, []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	b := newBench(t, t.TempDir(), map[string]string{
+		"infra": page("", fence("terraform {name=plan action=plan dir="+dir+"}", ""), fence("terraform {name=apply action=apply plan=plan risk=medium timeout=1s}", "")),
+	}, func(o *Options) { o.Terraform, o.Keep = program, filepath.Join(dir, "keep") })
+	if d := b.books["infra"].Steps[0].Timeout; d != 30*time.Minute {
+		t.Errorf("a plan has %s by default", d)
+	}
+	run := b.until(b.start("alice", "infra", nil).ID, "the approval", has(act.RunWaiting))
+	if _, err := b.Decide(t.Context(), time.Now(), "bob", run.ID, 1, true, run.Approvals[0].ShownHash, ""); err != nil {
+		t.Fatal(err)
+	}
+	run = b.ended(run.ID)
+	state, _ := os.ReadFile(filepath.Join(dir, "state"))
+	if run.Status != act.RunFailed || string(state) != "half\n" || !strings.Contains(run.Steps[1].Output, "stopping") || !strings.Contains(run.Steps[1].Detail, "longer than 1s") {
+		t.Errorf("%s: state %q, %+v", run.Status, state, run.Steps[1])
+	}
+}
+
 // TestAPlanThatDestroysData is a high-risk change, whatever its runbook says. The provider
 // that is built in keeps no data, so what a plan prints is written here.
 func TestAPlanThatDestroysData(t *testing.T) {

@@ -19,6 +19,7 @@ import (
 // The defaults of attributes that are not written.
 const (
 	defaultTimeout = time.Minute
+	longTimeout    = 30 * time.Minute // of terraform, which waits for what others build
 	defaultWithin  = 10 * time.Minute // of verify
 	maxSteps       = 200
 )

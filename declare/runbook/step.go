@@ -141,6 +141,9 @@ func fill(s *declare.Step, sink *declare.Problems) {
 		problem(false, "retry", s.Attrs["retry"], "safe (it may run again after an interruption) or ask", "")
 	}
 	s.Timeout = defaultTimeout
+	if s.Language == "terraform" {
+		s.Timeout = longTimeout
+	}
 	duration := func(name string, into *time.Duration) {
 		v, ok := s.Attrs[name]
 		if !ok {
