@@ -21,7 +21,8 @@ func runbookCheck(r *remote) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "check [PATH…]", Short: "Check runbooks offline: files, or folders of them (default .)",
 		Long: `Check runbooks offline: front matter, parameters, fences; that sh can read the shell
-steps (nothing of them runs); runbooks that are steps, and come back to themselves; links
+steps (nothing of them runs), and that this machine has the commands of the sh steps;
+runbooks that are steps, and come back to themselves; links
 to files, and with --links those over the network too; dates to read them again that are
 over. Of a workspace it is the folder runbooks. What a runbook names elsewhere in the workspace
 is checked by ` + "`evenkeel check`" + `.

@@ -20,7 +20,7 @@ import (
 var link = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 
 // lint looks at what one runbook says of others and of the world: shell text that a
-// shell can read, files that links lead to, runbooks that are steps, dates that are over.
+// shell can read and whose commands are here, files that links lead to, runbooks that are steps, dates that are over.
 func lint(ctx context.Context, file string, rb *declare.Runbook, all map[string]*declare.Runbook, now time.Time) (out declare.Problems) {
 	problem := func(pos declare.Position, warning bool, field, got, want, hint string) {
 		out = append(out, declare.Problem{Position: pos, Field: field, Got: got, Want: want, Hint: hint, Warning: warning})
@@ -33,6 +33,8 @@ func lint(ctx context.Context, file string, rb *declare.Runbook, all map[string]
 		case "sh", "ssh":
 			if said := unreadable(ctx, st.Body); said != "" {
 				problem(st.Pos, false, st.Name, "", "a text that sh can read", said)
+			} else if st.Language == "sh" { // ssh steps run elsewhere
+				out = append(out, missing(st.Body, st.Pos)...)
 			}
 		case "runbook":
 			to := st.Attrs["run"]

@@ -29,6 +29,7 @@ func TestRunbooksAreLinted(t *testing.T) {
 	}
 	write("good", "---\nverify_by: 2027-01-01\n---\n# Good\n\nSee [the other](loop.md) and [a page](/services/checkout) and [afar](https://example.org).\n\n```sh {risk=low}\nif true; then echo; fi\n```\n")
 	write("shell", "# Shell\n\n```sh {name=broken risk=low}\nif true; then echo\n```\n")
+	write("commands", "# Commands\n\n```sh {name=go risk=low}\nretry() { for i in 1 2 3; do \"$@\" && return; done; }\nretry deployctl-of-nobody forward\ncd /tmp && cat x | nosuch-filter --all > y\n[ -n \"$(nosuch-in-a-substitution)\" ] || /nosuch/at-all\nnosuch-filter; \"$tool\" x; ./made-here; LANG=C ls\n```\n\n```ssh {host=web-1 risk=low}\nnosuch-there\n```\n")
 	write("old", "---\nverify_by: 2026-01-01\n---\n# Old\n\n[gone](gone.md)\n")
 	write("loop", "# Loop\n\n```runbook {run=back}\n```\n")
 	write("back", "# Back\n\n```runbook {run=loop}\n```\n\n```runbook {run=nowhere}\n```\n")
@@ -48,6 +49,12 @@ func TestRunbooksAreLinted(t *testing.T) {
 	}
 	f("good")
 	f("shell", "a text that sh can read")
+	f("commands", `commands.md:6: command: got "nosuch-filter", expected a command of this machine`, `commands.md:7: command: got "nosuch-in-a-substitution"`, `commands.md:7: command: got "/nosuch/at-all"`)
+	for _, p := range lint(t.Context(), files["commands"], all["commands"], all, time.Now()) {
+		if !p.Warning {
+			t.Errorf("%v is an error: it may be there where the step runs", p)
+		}
+	}
 	f("old", "a date to come", "a file that is there")
 	f("loop", "come")
 	f("back", "come", "the name of a runbook")
