@@ -85,6 +85,7 @@ func (s *site) tail(w http.ResponseWriter, r *http.Request, _ act.Identity) erro
 	defer tick.Stop()
 	over := time.NewTimer(streamLife)
 	defer over.Stop()
+	var left time.Time // up to here there were more lines than are shown
 	for beat := 0; ; beat++ {
 		lines, err := f.Turn(r.Context(), start, end, tailed)
 		if err != nil {
@@ -93,7 +94,7 @@ func (s *site) tail(w http.ResponseWriter, r *http.Request, _ act.Identity) erro
 		}
 		more := len(lines) > tailRate
 		if more {
-			lines = lines[len(lines)-tailRate:]
+			lines, left = lines[len(lines)-tailRate:], end
 		}
 		var b strings.Builder
 		for _, l := range lines {
@@ -118,6 +119,9 @@ func (s *site) tail(w http.ResponseWriter, r *http.Request, _ act.Identity) erro
 			return nil
 		case <-tick.C:
 			start, end = end.Add(-5*time.Second), time.Now().Add(-tailLag)
+			if start.Before(left) {
+				start = left
+			}
 		}
 	}
 }

@@ -1,10 +1,12 @@
 package logs
 
 import (
+	"cmp"
 	"context"
 	"slices"
-	"strings"
 	"time"
+
+	"github.com/cespare/xxhash/v2"
 )
 
 // Follower finds the rows that a live tail has not shown yet.
@@ -12,73 +14,88 @@ type Follower struct {
 	store *Store
 	q     *Query
 	most  int
-	last  map[string]int64 // of each stream, the newest row shown
+	shown map[uint64]shown // by what the row says: its stream, time and fields
+}
+
+// shown are the rows that say the same, and were shown.
+type shown struct {
+	at int64
+	n  int
 }
 
 // NewFollower follows a query, which has to be one that can be: it finds rows and does not
 // count, sort or limit them. A turn yields at most so many rows.
 func NewFollower(store *Store, q *Query, most int) *Follower {
-	return &Follower{store: store, q: q, most: most, last: map[string]int64{}}
+	return &Follower{store: store, q: q, most: most, shown: map[uint64]shown{}}
 }
 
 // Turn returns the rows of a time, in order, that no turn before has returned; write makes
 // of the i-th row of some columns what is returned. A turn has to look a little further
 // back than the last one ended: rows become readable up to a second after their time, and
-// some come late.
+// some come late, in any order and with times that others of their stream have too. No
+// turn may begin before the one before did: what was shown of earlier times is forgotten.
 func (f *Follower) Turn(ctx context.Context, start, end time.Time, write func(columns []Column, i int) []byte) ([][]byte, error) {
 	type row struct {
 		at   int64
 		text []byte
 	}
 	q := f.q.CloneWithTimeFilter(end.UnixNano(), start.UnixNano(), end.UnixNano())
-	rows := map[string][]row{}
-	n := 0
+	there := map[uint64]shown{}
+	var rows []row
 	err := f.store.Blocks(ctx, q, func(columns []Column) bool {
-		stream, times := columnOf(columns, "_stream_id"), columnOf(columns, "_time")
+		times := columnOf(columns, "_time")
 		for i := range columns[0].Values {
-			if times == nil || n >= f.most {
+			if times == nil || len(rows) >= f.most {
 				return false
 			}
 			at, err := time.Parse(time.RFC3339Nano, times[i])
 			if err != nil {
 				continue
 			}
-			id := ""
-			if stream != nil {
-				id = strings.Clone(stream[i])
-			}
-			if at.UnixNano() <= f.last[id] {
+			key := keyOf(columns, i)
+			x := shown{at.UnixNano(), there[key].n + 1}
+			there[key] = x
+			if x.n <= f.shown[key].n {
 				continue
 			}
-			rows[id] = append(rows[id], row{at.UnixNano(), slices.Clip(write(columns, i))})
-			n++
+			rows = append(rows, row{x.at, slices.Clip(write(columns, i))})
 		}
 		return true
 	})
 	if err != nil {
 		return nil, err
 	}
-	var all []row
-	for id, r := range rows {
-		for _, x := range r {
-			f.last[id] = max(f.last[id], x.at)
+	for key, x := range there {
+		if x.n > f.shown[key].n {
+			f.shown[key] = x
 		}
-		all = append(all, r...)
 	}
-	slices.SortStableFunc(all, func(a, b row) int { return int(min(1, max(-1, a.at-b.at))) })
-	out := make([][]byte, len(all))
-	for i, r := range all {
+	for key, x := range f.shown {
+		if x.at < start.UnixNano() {
+			delete(f.shown, key)
+		}
+	}
+	slices.SortStableFunc(rows, func(a, b row) int { return cmp.Compare(a.at, b.at) })
+	out := make([][]byte, len(rows))
+	for i, r := range rows {
 		out[i] = r.text
 	}
-	if len(f.last) > 100_000 { // of streams that have long ended
-		oldest := start.UnixNano()
-		for id, at := range f.last {
-			if at < oldest {
-				delete(f.last, id)
-			}
+	return out, nil
+}
+
+// keyOf is the hash of a row. A field without a value is as one that is not there.
+func keyOf(columns []Column, i int) uint64 {
+	var d xxhash.Digest
+	d.Reset()
+	for _, c := range columns {
+		if v := c.Values[i]; v != "" {
+			_, _ = d.WriteString(c.Name)
+			_, _ = d.Write([]byte{0xff})
+			_, _ = d.WriteString(v)
+			_, _ = d.Write([]byte{0xff})
 		}
 	}
-	return out, nil
+	return d.Sum64()
 }
 
 func columnOf(columns []Column, name string) []string {
