@@ -72,7 +72,8 @@ func New(o Options) *Runner {
 	r.manager = rules.NewManager(&rules.ManagerOptions{
 		ExternalURL: o.ExternalURL,
 		QueryFunc:   r.paces.query,
-		NotifyFunc:  r.notify, Context: ctx, AppendableV2: o.Appendable, Queryable: o.Queryable, Logger: o.Logger, Registerer: o.Registerer,
+		NotifyFunc:  r.notify, Context: ctx, AppendableV2: o.Appendable, Queryable: o.Queryable, Registerer: o.Registerer,
+		Logger:          slog.New(newSeldom(o.Logger.Handler())),
 		OutageTolerance: time.Hour, ForGracePeriod: 10 * time.Second, ResendDelay: resendDelay, GroupLoader: loader{r},
 		RestoreNewRuleGroups: true, Parser: parser.NewParser(parser.Options{}),
 		DefaultRuleQueryOffset: func() time.Duration { return 0 },
