@@ -185,6 +185,22 @@ func (s *server) importCalendar(c *call, in NewCalendar) (List[respond.DutyOverr
 	return listOf(all), err
 }
 
+type followedQuery struct {
+	Schedule string `query:"schedule"`
+}
+
+func (s *server) followed(c *call, q followedQuery) (List[respond.FollowedCalendar], error) {
+	r, err := s.roster()
+	if err != nil {
+		return List[respond.FollowedCalendar]{}, err
+	}
+	if q.Schedule != "" && s.Workspace().Schedule(q.Schedule) == nil {
+		return List[respond.FollowedCalendar]{}, unknown("schedule", q.Schedule, "")
+	}
+	all, err := r.Followed(c.Context(), c.now, q.Schedule)
+	return listOf(all), err
+}
+
 // CalendarLink is where a calendar program reads shifts: who has the link, may read.
 type CalendarLink struct {
 	Kind string `json:"kind" doc:"schedule or person."`
@@ -241,6 +257,7 @@ func (s *server) onCallRoutes() []route {
 		send(post, "/oncall/overrides", "Put somebody on call for a time, or let somebody shadow.", created, s.addOverride),
 		remove("/oncall/overrides/{override}", "End an override; of a swap, both halves.", s.removeOverride),
 		send(post, "/oncall/swaps", "Exchange two shifts.", created, s.swap),
+		get("/oncall/calendars", "The calendars that schedules follow by URL: the last good reading, why the last try failed.", s.followed),
 		send(post, "/oncall/calendars", "Make overrides of the events of an iCalendar file.", created, s.importCalendar),
 		get("/oncall/calendars/{kind}/{name}", "Where calendar programs read a schedule's or a person's shifts.", s.calendarLink),
 		send(post, "/oncall/calendars/{kind}/{name}/renew", "End the old calendar link and make a new one.", ok, s.renewCalendarLink),

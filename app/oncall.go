@@ -30,7 +30,7 @@ func (a *App) watchCoverage(ctx context.Context) error {
 	for {
 		now := time.Now()
 		open := a.findings.OpenFindings(detect.DetectorCoverage)
-		seen := append(coverage.Findings(a.ws().Schedules, open, now), a.roster.FeedFindings(open, now)...)
+		seen := append(coverage.Findings(a.ws().Schedules, a.roster.Waiting(), open, now), a.roster.FeedFindings(open, now)...)
 		if err := a.findings.Observe(ctx, now, seen); err != nil && ctx.Err() == nil {
 			a.o.Logger.Error("cannot record on-call gaps", "err", err)
 		}

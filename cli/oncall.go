@@ -217,8 +217,8 @@ func onCallSwap(r *remote) *cobra.Command {
 
 func onCallCalendar(r *remote) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "calendar", Short: "Exchange shifts with calendar programs: link, renew, import",
-		Example: "  evenkeel oncall calendar link --person alice\n  evenkeel oncall calendar import shop cover.ics",
+		Use: "calendar", Short: "Exchange shifts with calendar programs: list, link, renew, import",
+		Example: "  evenkeel oncall calendar list\n  evenkeel oncall calendar link --person alice\n  evenkeel oncall calendar import shop cover.ics",
 	}
 	show := func(w io.Writer, l api.CalendarLink) { fmt.Fprintln(w, l.URL) }
 	target := func(cmd *cobra.Command) func() (string, error) {
@@ -271,8 +271,35 @@ func onCallCalendar(r *remote) *cobra.Command {
 			})
 		},
 	}
-	cmd.AddCommand(link, r.changes(renew), r.changes(in))
+	ls := &cobra.Command{
+		Use: "list [SCHEDULE]", Aliases: []string{"ls"}, Args: cobra.MaximumNArgs(1), ValidArgsFunction: r.live(schedules), Short: "List the calendars that schedules follow by URL, and how they stand",
+		Example: "  evenkeel oncall calendar list shop",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return list(cmd, r, "list followed calendars", "/oncall/calendars", values("schedule", strings.Join(args, "")), "No schedule follows a calendar by its URL.", followedTable)
+		},
+	}
+	cmd.AddCommand(ls, link, r.changes(renew), r.changes(in))
 	return cmd
+}
+
+func followedTable(items []respond.FollowedCalendar) *table {
+	t := columns("SCHEDULE", "LAYER", "FROM", "LAST READ", "EVENTS", "STATE")
+	for _, c := range items {
+		layer, state := c.Layer, c.Error
+		if layer == "" {
+			layer = "(holidays)"
+		}
+		if state == "" && c.Tried.IsZero() {
+			state = "not tried yet"
+		} else if state == "" {
+			state = "ok"
+		}
+		if len(c.OfNobody) > 0 {
+			state += "; left out, of nobody: " + strings.Join(c.OfNobody, ", ")
+		}
+		t.row(c.Schedule, layer, c.Host, here(c.Read), fmt.Sprint(c.Events), state)
+	}
+	return t
 }
 
 // readCalendar reads a calendar from a URL, a file or stdin, and names it.

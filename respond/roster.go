@@ -62,6 +62,20 @@ type ShiftLoad struct {
 	NightPages int       `json:"night_pages"`
 }
 
+// FollowedCalendar is a calendar that a schedule follows by its URL, and how it stands.
+// The URL itself is not told, since it is often a secret.
+type FollowedCalendar struct {
+	Schedule string         `json:"schedule"`
+	Team     declare.TeamID `json:"team"`
+	Layer    string         `json:"layer,omitempty" doc:"The layer that has its events; absent where they are holidays."`
+	Host     string         `json:"host"`
+	Events   int            `json:"events" doc:"Times to come that count."`
+	Read     time.Time      `json:"read,omitzero" doc:"The last good reading; absent before the first."`
+	Tried    time.Time      `json:"tried,omitzero" doc:"The last try; absent before the first."`
+	Error    string         `json:"error,omitempty" doc:"Why the last try failed. The last good reading counts."`
+	OfNobody []string       `json:"of_nobody,omitempty" doc:"Events to come that are left out, since they are of nobody in the catalogue; at most 10."`
+}
+
 // Roster is what pages and API do with duties beside reading the workspace. Acts name
 // their actor and write their fact; they return an *InvalidError or ErrNoOverride.
 type Roster interface {
@@ -78,6 +92,8 @@ type Roster interface {
 	// that came from any source with the same UID is replaced. Without a source nothing is
 	// removed but what is replaced.
 	Import(ctx context.Context, now time.Time, actor journal.Actor, schedule, source string, calendar []byte) ([]DutyOverride, error)
+	// Followed are the calendars that schedules follow, those of one schedule or of all for "".
+	Followed(ctx context.Context, now time.Time, schedule string) ([]FollowedCalendar, error)
 	// Load sums up what being on call asked of each team in [from, to).
 	Load(ctx context.Context, from, to time.Time) ([]TeamLoad, error)
 	// FeedPath is where calendar programs read a schedule's ("schedule") or a person's

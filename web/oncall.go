@@ -32,6 +32,7 @@ type onCallView struct {
 	Shown     int    // how many weeks
 	More      string // link to more weeks, "" for none
 	Gaps      []gapLine
+	Followed  []respond.FollowedCalendar
 	Overrides []respond.DutyOverride
 	Loads     []respond.TeamLoad
 	Links     []calendarLink
@@ -106,6 +107,9 @@ func (s *site) showOnCall(w http.ResponseWriter, r *http.Request, me act.Identit
 	if s.Roster != nil {
 		var err error
 		if v.Overrides, err = s.Roster.Overrides(ctx, now, v.Schedule); err != nil {
+			return err
+		}
+		if v.Followed, err = s.Roster.Followed(ctx, now, v.Schedule); err != nil {
 			return err
 		}
 		if v.Loads, err = s.Roster.Load(ctx, now.AddDate(0, 0, -28), now); err != nil {

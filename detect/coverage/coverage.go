@@ -21,13 +21,17 @@ const Horizon = 30 * 24 * time.Hour
 const maxShown = 10
 
 // Findings compares what is declared with now: a finding for each schedule, resolved
-// where it has no gaps. open are those of this detector that are open: one whose
-// schedule is gone is resolved. It is pure.
-func Findings(schedules []*declare.Schedule, open []detect.Finding, now time.Time) []detect.Finding {
+// where it has no gaps. Of a schedule that is waiting for the first reading of a calendar
+// nothing is said: what is open stays. open are those of this detector that are open: one
+// whose schedule is gone is resolved. It is pure.
+func Findings(schedules []*declare.Schedule, waiting map[string]bool, open []detect.Finding, now time.Time) []detect.Finding {
 	var out []detect.Finding
 	there := map[string]bool{}
 	for _, s := range schedules {
 		there[s.Name] = true
+		if waiting[s.Name] {
+			continue
+		}
 		f := detect.Finding{
 			Detector: detect.DetectorCoverage, Name: "OnCallGap", Team: s.Team, Severity: detect.Ticket,
 			Labels: map[string]string{"alertname": "OnCallGap", "severity": "ticket", "schedule": s.Name, "team": string(s.Team)},

@@ -22,7 +22,7 @@ func TestFindings(t *testing.T) {
 	f := func(want string, sum float64, s declare.Schedule) {
 		t.Helper()
 		s.Name, s.Team, s.Location = "shop", "shop", vienna
-		got := Findings([]*declare.Schedule{&s}, nil, now)
+		got := Findings([]*declare.Schedule{&s}, nil, nil, now)
 		if len(got) != 1 || got[0].Open() != (want != "") || got[0].Summary != want || got[0].Value != sum || got[0].Labels["schedule"] != "shop" {
 			t.Errorf("got %+v, want %q", got, want)
 		}
@@ -36,12 +36,19 @@ func TestFindings(t *testing.T) {
 		declare.Schedule{Layers: []declare.Layer{{Start: now.AddDate(0, 0, -9), End: now.Add(time.Hour), Every: declare.Daily, People: []declare.PersonID{"alice"}}}})
 
 	gone := detect.Finding{ID: 7, Name: "OnCallGap", Detector: detect.DetectorCoverage, Labels: map[string]string{"schedule": "old"}}
-	got := Findings(nil, []detect.Finding{gone}, now)
+	got := Findings(nil, nil, []detect.Finding{gone}, now)
 	if len(got) != 1 || got[0].ID != 7 || !got[0].ResolvedAt.Equal(now) {
 		t.Errorf("a schedule that is gone: %+v", got)
 	}
+	// Whoever waits for a calendar has no gap yet, and keeps the one that is known.
+	wait := declare.Schedule{Name: "old"}
+	for _, open := range [][]detect.Finding{nil, {gone}} {
+		if got := Findings([]*declare.Schedule{&wait}, map[string]bool{"old": true}, open, now); len(got) != 0 {
+			t.Errorf("a schedule that waits: %+v", got)
+		}
+	}
 	s := declare.Schedule{Name: "n", Location: vienna, Layers: []declare.Layer{layer(3, 2)}}
-	if d := Findings([]*declare.Schedule{&s}, nil, now)[0].Description; !strings.Contains(d, "Sat 2026-03-28 02:00 to Sat 2026-03-28 03:00 CET") || !strings.Contains(d, "and 19 more") {
+	if d := Findings([]*declare.Schedule{&s}, nil, nil, now)[0].Description; !strings.Contains(d, "Sat 2026-03-28 02:00 to Sat 2026-03-28 03:00 CET") || !strings.Contains(d, "and 19 more") {
 		t.Error(d)
 	}
 }

@@ -15,8 +15,8 @@ import (
 	"github.com/evenkeel/evenkeel/state"
 )
 
-// refresh is how often an open finding's last sighting is written down: memory is
-// enough in between, because a sighting that is lost is seen again.
+// refresh is how often an open finding's last sighting, and what it says by now, are
+// written down: memory is enough in between, because a sighting that is lost is seen again.
 const refresh = 30 * time.Second
 
 // Book implements detect.Findings.
@@ -27,6 +27,7 @@ type Book struct {
 	mu      sync.Mutex                            // one Observe at a time; guards what follows
 	open    map[detect.Fingerprint]detect.Finding // all open ones
 	pending map[int64]bool                        // opened or resolved, and not known to be taken by the sink
+	changed map[int64]bool                        // open, and they say something else than is written down
 }
 
 var _ detect.Findings = (*Book)(nil)
@@ -34,7 +35,7 @@ var _ detect.Findings = (*Book)(nil)
 // Open reads the open findings, and those whose last change was not handed on before
 // the program ended. The sink may be set later, before the first Observe.
 func Open(ctx context.Context, db *state.DB) (*Book, error) {
-	b := &Book{db: db, open: map[detect.Fingerprint]detect.Finding{}, pending: map[int64]bool{}}
+	b := &Book{db: db, open: map[detect.Fingerprint]detect.Finding{}, pending: map[int64]bool{}, changed: map[int64]bool{}}
 	found, _, err := b.List(ctx, detect.Filter{Open: ptr(true), Limit: 100_000})
 	if err != nil {
 		return nil, err
@@ -105,6 +106,9 @@ func (b *Book) Observe(ctx context.Context, now time.Time, seen []detect.Finding
 			}
 			resolved = append(resolved, was)
 		default:
+			if !sameWords(was, f) {
+				b.changed[was.ID] = true
+			}
 			was.Annotations, was.Summary, was.Description, was.Runbook, was.Value = f.Annotations, f.Summary, f.Description, f.Runbook, f.Value
 			if now.Sub(was.SeenAt) >= refresh {
 				was.SeenAt = now
@@ -123,9 +127,10 @@ func (b *Book) Observe(ctx context.Context, now time.Time, seen []detect.Finding
 			b.pending[f.ID] = true
 		}
 		for _, f := range refreshed {
-			b.open[f.Fingerprint] = f
+			delete(b.changed, f.ID)
 		}
 		for _, f := range resolved {
+			delete(b.changed, f.ID)
 			delete(b.open, f.Fingerprint)
 			b.pending[f.ID] = true
 		}
@@ -205,26 +210,66 @@ func (b *Book) write(ctx context.Context, now time.Time, opened, resolved, refre
 				}
 			}
 		}
-		if len(refreshed) > 0 { // all of them have been seen now
-			ids := make([]int64, len(refreshed))
-			for i := range refreshed {
-				ids[i] = refreshed[i].ID
-			}
-			list, err := json.Marshal(ids)
-			if err != nil {
-				return err
-			}
-			if _, err := tx.ExecContext(ctx, `UPDATE findings SET seen_ms = ? WHERE id IN (SELECT value FROM json_each(?))`, state.Millis(now), string(list)); err != nil {
-				return fmt.Errorf("cannot refresh %d findings: %w", len(ids), err)
-			}
+		if err := b.sight(ctx, tx, now, refreshed); err != nil {
+			return err
 		}
 		for _, f := range resolved {
+			if b.changed[f.ID] {
+				if err := b.sight(ctx, tx, now, []detect.Finding{f}); err != nil {
+					return err
+				}
+			}
 			if err := resolve(ctx, tx, now, &f); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+// sight writes down that findings have been seen now, and of those that changed what
+// they say by now. The value stays the one with which they opened.
+func (b *Book) sight(ctx context.Context, tx *state.Tx, now time.Time, seen []detect.Finding) error {
+	if len(seen) == 0 {
+		return nil
+	}
+	ids, words := make([]int64, len(seen)), [][5]any{}
+	for i := range seen {
+		f := &seen[i]
+		if ids[i] = f.ID; !b.changed[f.ID] {
+			continue
+		}
+		annotations, err := json.Marshal(f.Annotations)
+		if err != nil {
+			return fmt.Errorf("cannot refresh finding %d: %w", f.ID, err)
+		}
+		words = append(words, [5]any{f.ID, f.Summary, f.Description, f.Runbook, string(annotations)})
+	}
+	fail := func(err error) error { return fmt.Errorf("cannot refresh %d findings: %w", len(seen), err) }
+	list, err := json.Marshal(ids)
+	if err != nil {
+		return fail(err)
+	}
+	if _, err := tx.ExecContext(ctx, `UPDATE findings SET seen_ms = ? WHERE id IN (SELECT value FROM json_each(?))`, state.Millis(now), string(list)); err != nil {
+		return fail(err)
+	}
+	if len(words) == 0 {
+		return nil
+	}
+	if list, err = json.Marshal(words); err != nil {
+		return fail(err)
+	}
+	_, err = tx.ExecContext(ctx, `UPDATE findings SET summary = j.value ->> 1, description = j.value ->> 2, runbook = j.value ->> 3, annotations = j.value ->> 4
+		FROM json_each(?) j WHERE findings.id = j.value ->> 0`, string(list))
+	if err != nil {
+		return fail(err)
+	}
+	return nil
+}
+
+// sameWords says whether two sightings of a finding say the same.
+func sameWords(a, b detect.Finding) bool {
+	return a.Summary == b.Summary && a.Description == b.Description && a.Runbook == b.Runbook && maps.Equal(a.Annotations, b.Annotations)
 }
 
 func resolve(ctx context.Context, tx *state.Tx, now time.Time, f *detect.Finding) error {

@@ -148,18 +148,21 @@ func TestAnEpisode(t *testing.T) {
 		t.Errorf("rows: %s", got)
 	}
 	newer := slow("A")
-	newer.Summary, newer.Value = "A is slower", 9
+	newer.Summary, newer.Value, newer.Annotations = "A is slower", 9, map[string]string{"summary": "A is slower"}
 	d.observe(night.Add(2*time.Minute), newer)
 	if f := d.book.OpenFindings(detect.DetectorRule); len(f) != 1 || f[0].Summary != "A is slower" || f[0].Value != 9 || !f[0].OpenedAt.Equal(night) || !f[0].Since.Equal(night.Add(-time.Minute)) {
 		t.Errorf("open: %+v", f)
 	}
-	if f, err := d.book.Get(t.Context(), 1); err != nil || !f.SeenAt.Equal(night.Add(2*time.Minute)) || f.Labels["alertname"] != "A" || f.Annotations["summary"] != "A is slow" || f.Value != 3 || !f.Open() {
+	if f, err := d.book.Get(t.Context(), 1); err != nil || !f.SeenAt.Equal(night.Add(2*time.Minute)) || f.Labels["alertname"] != "A" || f.Annotations["summary"] != "A is slower" || f.Summary != "A is slower" || f.Value != 3 || !f.Open() {
 		t.Errorf("stored: %+v, %v", f, err)
 	}
+	// What it said last is kept, though it was not time to write it down.
+	newer.Description = "by far"
+	d.observe(night.Add(2*time.Minute+time.Second), newer)
 	d.taken()
 	d.observe(night.Add(3*time.Minute), over(slow("A"), night.Add(170*time.Second)))
 	d.expect("1 A resolved")
-	if f, err := d.book.Get(t.Context(), 1); err != nil || !f.ResolvedAt.Equal(night.Add(170*time.Second)) || !f.SeenAt.Equal(night.Add(3*time.Minute)) {
+	if f, err := d.book.Get(t.Context(), 1); err != nil || !f.ResolvedAt.Equal(night.Add(170*time.Second)) || !f.SeenAt.Equal(night.Add(3*time.Minute)) || f.Summary != "A is slower" || f.Description != "by far" {
 		t.Errorf("resolved: %+v, %v", f, err)
 	}
 	d.observe(night.Add(4*time.Minute), over(slow("A"), night.Add(4*time.Minute)), over(slow("never seen"), night))

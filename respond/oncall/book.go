@@ -1,6 +1,6 @@
 // Package oncall keeps what people change in schedules beside the files: overrides,
-// swaps, shadows; and what calendars say that schedules follow. It lays them over the declared schedules, gives calendars out, and
-// sums up what being on call asks of a team.
+// swaps, shadows; and what calendars say that schedules follow. It lays them over the
+// declared schedules, gives calendars out, and sums up what being on call asks of a team.
 //
 // In: the workspace, and acts of people. Out: a workspace whose schedules are those
 // in force, calendars, loads. Promise: an act and its fact are stored together; who
@@ -52,6 +52,7 @@ type Book struct {
 	readings map[string]reading // of calendars, by URL
 	over     *declare.Workspace // live and readings laid over declared
 	overSet  *declare.Workspace // the workspace that over is made of
+	said     []said             // by followed calendars, to the places of overSet
 }
 
 var _ respond.Roster = (*Book)(nil)
@@ -96,17 +97,23 @@ func (b *Book) read(ctx context.Context, cond string, args ...any) ([]respond.Du
 func (b *Book) Over(w *declare.Workspace) *declare.Workspace {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	return b.lay(w)
+}
+
+// lay is Over. b.mu is held.
+func (b *Book) lay(w *declare.Workspace) *declare.Workspace {
 	if len(b.live) == 0 && len(b.readings) == 0 {
 		return w
 	}
 	if b.overSet != w {
-		b.over, b.overSet = lay(w, b.live, b.readings), w
+		b.over, b.said = lay(w, b.live, b.readings)
+		b.overSet = w
 	}
 	return b.over
 }
 
 // lay is pure: calendars fill their layers, later overrides win over earlier ones, stored ones over declared ones.
-func lay(w *declare.Workspace, stored []respond.DutyOverride, readings map[string]reading) *declare.Workspace {
+func lay(w *declare.Workspace, stored []respond.DutyOverride, readings map[string]reading) (*declare.Workspace, []said) {
 	out := *w
 	out.Schedules = slices.Clone(w.Schedules)
 	for i, s := range out.Schedules {
@@ -123,8 +130,7 @@ func lay(w *declare.Workspace, stored []respond.DutyOverride, readings map[strin
 		}
 		out.Schedules[i] = &changed
 	}
-	layFeeds(&out, readings)
-	return &out
+	return &out, layFeeds(&out, readings)
 }
 
 // schedule is the one in force.
@@ -258,7 +264,7 @@ func (b *Book) replace(ctx context.Context, now time.Time, actor journal.Actor, 
 	}
 	left := slices.DeleteFunc(slices.Clone(b.live), func(o respond.DutyOverride) bool { return gone[o.ID].ID != 0 })
 	b.live = append(left, all...)
-	b.over, b.overSet = nil, nil
+	b.over, b.overSet, b.said = nil, nil, nil
 	return all, nil
 }
 

@@ -4,17 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/url"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/declare/oncall"
 	"github.com/evenkeel/evenkeel/declare/yamldoc"
-	"github.com/evenkeel/evenkeel/detect"
 	"github.com/evenkeel/evenkeel/journal"
 	"github.com/evenkeel/evenkeel/state"
 )
@@ -32,56 +28,6 @@ type reading struct {
 	body        string // the last good one; "" before the first
 	read, tried time.Time
 	err         string // why the last try failed
-}
-
-// Fetch reads the calendar behind an http, https or webcal URL: at most 1 MiB, within
-// 10 seconds. Its errors name the host alone: such a URL is often a secret.
-func Fetch(ctx context.Context, client *http.Client, address string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, readWithin)
-	defer cancel()
-	u, err := url.Parse(address)
-	if err != nil || u.Host == "" {
-		return nil, errors.New("cannot read calendar: expected a URL as https://calendar.example.org/cover.ics")
-	}
-	fail := func(got, want string) ([]byte, error) {
-		return nil, fmt.Errorf("cannot read calendar at %s: got %s, expected %s", u.Host, got, want)
-	}
-	if strings.EqualFold(u.Scheme, "webcal") {
-		u.Scheme = "https"
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
-	if err != nil {
-		return fail("a URL that cannot be asked", "one as https://calendar.example.org/cover.ics")
-	}
-	req.Header.Set("Accept", "text/calendar")
-	res, err := client.Do(req)
-	if err != nil {
-		return fail(cause(err), "an answer")
-	}
-	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		return fail("HTTP "+res.Status, "200")
-	}
-	data, err := io.ReadAll(io.LimitReader(res.Body, maxCalendar+1))
-	switch {
-	case err != nil:
-		return fail(cause(err), "a whole answer")
-	case len(data) > maxCalendar:
-		return fail("more than 1 MiB", "at most 1 MiB")
-	}
-	return data, nil
-}
-
-// cause is an error of the network without the URL.
-func cause(err error) string {
-	var u *url.Error
-	if errors.As(err, &u) {
-		err = u.Err
-	}
-	if errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Sprintf("no whole answer within %s", readWithin)
-	}
-	return yamldoc.Cut(err.Error())
 }
 
 // use is one place of a schedule that follows a calendar.
@@ -112,53 +58,105 @@ func uses(w *declare.Workspace) (out []use) {
 	return out
 }
 
+// said is what a calendar says to one place.
+type said struct {
+	duties   []declare.Override
+	holidays []declare.Holiday
+	nobodys  []oncall.Event // of nobody in the catalogue: left out
+}
+
 // events reads a calendar as its place does: in its time zone, with people of the
-// catalogue. Events of nobody are left out, and the error names the first of them.
-func (u use) events(w *declare.Workspace, body string) (duties []declare.Override, holidays []declare.Holiday, err error) {
-	loc := u.schedule.Location
-	if u.layer >= 0 && u.schedule.Layers[u.layer].Location != nil {
-		loc = u.schedule.Layers[u.layer].Location
-	}
-	if loc == nil {
-		loc = time.UTC
-	}
-	events, err := oncall.ReadCalendar([]byte(body), loc)
+// catalogue.
+func (u use) events(w *declare.Workspace, body string) (out said, err error) {
+	events, err := oncall.ReadCalendar([]byte(body), u.location())
 	if err != nil {
-		return nil, nil, err
+		return out, err
 	}
 	who := oncall.Who(w.People)
 	for _, e := range events {
-		if u.layer < 0 {
-			holidays = append(holidays, declare.Holiday{Name: e.Summary, From: e.From, To: e.To})
-			continue
+		p := declare.PersonID("")
+		if u.layer >= 0 {
+			p = e.Person(who)
 		}
-		p := e.Person(who)
-		if p == "" && err == nil {
-			err = fmt.Errorf("cannot use calendar: got the event %q from %s, expected people of the catalogue: by the address of an attendee, or a name as the summary", yamldoc.Cut(e.Summary), e.From.In(loc).Format("2006-01-02 15:04"))
-		}
-		if p != "" {
-			duties = append(duties, declare.Override{Person: p, From: e.From, To: e.To})
+		switch {
+		case u.layer < 0:
+			out.holidays = append(out.holidays, declare.Holiday{Name: e.Summary, From: e.From, To: e.To})
+		case p == "":
+			out.nobodys = append(out.nobodys, e)
+		default:
+			out.duties = append(out.duties, declare.Override{Person: p, From: e.From, To: e.To})
 		}
 	}
-	return duties, holidays, err
+	return out, nil
 }
 
-// layFeeds puts the last good readings into schedules that the caller owns.
-func layFeeds(w *declare.Workspace, readings map[string]reading) {
+// location is the time zone of times that name none.
+func (u use) location() *time.Location {
+	if u.layer >= 0 && u.schedule.Layers[u.layer].Location != nil {
+		return u.schedule.Layers[u.layer].Location
+	}
+	if u.schedule.Location != nil {
+		return u.schedule.Location
+	}
+	return time.UTC
+}
+
+// try says why a calendar is of no use to its place. Some events of nobody are left
+// out; but where all that are to come are of nobody, it is another calendar, or was
+// written by other rules, and the last good one is nearer to the truth.
+func (u use) try(w *declare.Workspace, now time.Time, body string) error {
+	got, err := u.events(w, body)
+	if err != nil {
+		return err
+	}
+	nobodys := toCome(got.nobodys, now)
+	if len(nobodys) == 0 || slices.ContainsFunc(got.duties, func(d declare.Override) bool { return d.To.After(now) }) {
+		return nil
+	}
+	return fmt.Errorf("cannot use calendar: all events to come are of nobody, the first is %s; expected %s", u.named(nobodys[0]), ofPeople)
+}
+
+// ofPeople is what events of a layer are expected to be.
+const ofPeople = "people of the catalogue: by the address of an attendee, or a name as the summary"
+
+// named is an event in words.
+func (u use) named(e oncall.Event) string {
+	return fmt.Sprintf("%q from %s", yamldoc.Cut(e.Summary), e.From.In(u.location()).Format("2006-01-02 15:04"))
+}
+
+// toCome leaves out what has ended, and names a recurring event once.
+func toCome(events []oncall.Event, now time.Time) (out []oncall.Event) {
+	seen := map[string]bool{}
+	for _, e := range events {
+		if !e.To.After(now) || (e.UID != "" && seen[e.UID]) {
+			continue
+		}
+		seen[e.UID] = true
+		out = append(out, e)
+	}
+	return out
+}
+
+// layFeeds puts the last good readings into schedules that the caller owns. It returns
+// what each place gets, in the order of uses.
+func layFeeds(w *declare.Workspace, readings map[string]reading) []said {
 	for _, s := range w.Schedules {
 		s.Layers, s.Holidays = slices.Clone(s.Layers), slices.Clip(s.Holidays)
 	}
-	for _, u := range uses(w) {
+	all := uses(w)
+	out := make([]said, len(all))
+	for i, u := range all {
 		r := readings[u.url]
 		if r.body == "" {
 			continue
 		}
-		duties, holidays, _ := u.events(w, r.body) // what cannot be used is a finding, see FeedFindings
+		out[i], _ = u.events(w, r.body) // it was read before, when it came
 		if u.layer >= 0 {
-			u.schedule.Layers[u.layer].Events = duties
+			u.schedule.Layers[u.layer].Events = out[i].duties
 		}
-		u.schedule.Holidays = append(u.schedule.Holidays, holidays...)
+		u.schedule.Holidays = append(u.schedule.Holidays, out[i].holidays...)
 	}
+	return out
 }
 
 // Run reads the calendars that schedules follow, each every 15 minutes: when one was
@@ -199,7 +197,7 @@ func (b *Book) ReadFeeds(ctx context.Context, now time.Time) error {
 		data, err := Fetch(ctx, b.client(), address)
 		for _, u := range all {
 			if err == nil {
-				_, _, err = u.events(w, string(data))
+				err = u.try(w, now, string(data))
 			}
 		}
 		if ctx.Err() != nil {
@@ -251,9 +249,9 @@ func (b *Book) client() *http.Client {
 
 // differs says whether a place gets other times of one reading than of the other.
 func (u use) differs(w *declare.Workspace, before, after string) bool {
-	duties, holidays, _ := u.events(w, before)
-	duties2, holidays2, _ := u.events(w, after)
-	return !slices.Equal(duties, duties2) || !slices.Equal(holidays, holidays2)
+	a, _ := u.events(w, before)
+	b, _ := u.events(w, after)
+	return !slices.Equal(a.duties, b.duties) || !slices.Equal(a.holidays, b.holidays)
 }
 
 // keep stores a reading, with a fact for each place of which it changes the times.
@@ -279,7 +277,7 @@ func (b *Book) keep(ctx context.Context, now time.Time, address string, r readin
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.readings[address] = r
-	b.over, b.overSet = nil, nil
+	b.over, b.overSet, b.said = nil, nil, nil
 	return nil
 }
 
@@ -302,42 +300,3 @@ func readReadings(ctx context.Context, db *state.DB) (map[string]reading, error)
 	}
 	return out, rows.Err()
 }
-
-// FeedFindings is a finding for each place whose calendar could not be read at the last
-// try and of which there is no good reading of the last hour. Those of open that are
-// none any more come resolved.
-func (b *Book) FeedFindings(open []detect.Finding, now time.Time) []detect.Finding {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	var out []detect.Finding
-	there := map[string]bool{}
-	for _, u := range uses(b.o.Workspace()) {
-		r := b.readings[u.url]
-		place := u.String()
-		if r.err == "" || now.Sub(r.read) < staleAfter || there[place] {
-			continue
-		}
-		there[place] = true
-		kept := "There was no good reading yet: what the calendar says counts nowhere."
-		if r.body != "" {
-			kept = "The last good reading counts, of " + r.read.UTC().Format("2006-01-02 15:04 MST") + "."
-		}
-		f := detect.Finding{
-			Detector: detect.DetectorCoverage, Name: calendarUnreadable, Team: u.schedule.Team, Severity: detect.Ticket,
-			Labels:      map[string]string{"alertname": calendarUnreadable, "severity": string(detect.Ticket), "schedule": u.schedule.Name, "team": string(u.schedule.Team), "place": place},
-			Summary:     fmt.Sprintf("the calendar of %s cannot be read", place),
-			Description: r.err + ". " + kept + " It is read again every 15 minutes.",
-		}
-		f.Annotations = map[string]string{"summary": f.Summary, "description": f.Description}
-		out = append(out, f)
-	}
-	for _, f := range open {
-		if f.Name == calendarUnreadable && !there[f.Labels["place"]] {
-			f.ResolvedAt = now
-			out = append(out, f)
-		}
-	}
-	return out
-}
-
-const calendarUnreadable = "CalendarUnreadable"

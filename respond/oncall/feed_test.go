@@ -57,6 +57,7 @@ func calendarOf(events ...[2]string) http.HandlerFunc {
 func TestFollowCalendar(t *testing.T) {
 	r := newRoster(t)
 	s := newCalendarServer(t)
+	host := strings.TrimPrefix(s.URL, "http://")
 	secret := s.URL + "/secret-of-the-link.ics"
 	r.ws.Schedules[0].Layers = append(r.ws.Schedules[0].Layers, declare.Layer{Name: "cover", Feed: secret})
 	r.book.o.Client = &http.Client{Timeout: 300 * time.Millisecond}
@@ -88,13 +89,35 @@ func TestFollowCalendar(t *testing.T) {
 		}
 		open = got
 	}
-	host := strings.TrimPrefix(s.URL, "http://")
+	state := func(want string) {
+		t.Helper()
+		all, err := r.book.Followed(t.Context(), now, "shop")
+		if err != nil || len(all) != 1 {
+			t.Fatal(all, err)
+		}
+		c := all[0]
+		if got := fmt.Sprintf("%s %v %v %d %s %q", c.Layer, c.Read.IsZero(), c.Tried.IsZero(), c.Events, c.Error, c.OfNobody); got != want || c.Host != host {
+			t.Errorf("got %s at %s, want %s at %s", got, c.Host, want, host)
+		}
+	}
+
+	// Before the first try nothing is known of its people.
+	if got := r.book.Waiting(); len(got) != 1 || !got["shop"] {
+		t.Errorf("waiting: %v", got)
+	}
+	state("cover true true 0  []")
+	finding()
 
 	// The first reading fails: nothing of it counts, and a finding says so at once.
 	s.says(http.NotFound)
 	read()
 	r.has("2036-06-03 12:30", r.under("2036-06-03 12:30"))
 	finding("the calendar of layer cover of schedule shop cannot be read", "at "+host+": got HTTP 404 Not Found, expected 200", "no good reading yet")
+
+	state("cover true false 0 cannot read calendar at " + host + ": got HTTP 404 Not Found, expected 200 []")
+	if got := r.book.Waiting(); len(got) != 0 {
+		t.Errorf("waiting: %v", got)
+	}
 
 	// Not due again before 15 minutes are over, after a restart neither.
 	s.says(calendarOf([2]string{"20360603", "carol"}))
@@ -134,7 +157,7 @@ func TestFollowCalendar(t *testing.T) {
 			w.Header().Set("Content-Length", "1000")
 			_, _ = io.WriteString(w, "BEGIN:VCALENDAR\r\n")
 		}},
-		{"of nobody", `got the event "Mallory" from 2036-06-03 12:00, expected people of the catalogue`, calendarOf([2]string{"20360603", "Mallory"})},
+		{"of nobody", `all events to come are of nobody, the first is "Mallory" from 2036-06-03 12:00; expected people of the catalogue`, calendarOf([2]string{"20360501", "carol"}, [2]string{"20360603", "Mallory"})},
 	} {
 		t.Run(bad.name, func(t *testing.T) {
 			outer := r.T
@@ -158,6 +181,20 @@ func TestFollowCalendar(t *testing.T) {
 			finding()
 		})
 	}
+
+	// Events of nobody are left out, and named until they are over; the others count.
+	s.says(calendarOf([2]string{"20360501", "gone long ago"}, [2]string{"20360603", "carol"}, [2]string{"20360604", "Mallory"}, [2]string{"20360605", "eve"}))
+	now = now.Add(readEvery)
+	read()
+	r.has("2036-06-03 12:30", "carol")
+	r.has("2036-06-04 12:30", r.under("2036-06-04 12:30"))
+	r.has("2036-06-05 12:30", "eve")
+	finding("the calendar of layer cover of schedule shop has an event of nobody", `"Mallory" from 2036-06-04 12:00`, "Expected people of the catalogue")
+	state(`cover false false 2  ["\"Mallory\" from 2036-06-04 12:00"]`)
+	then := now
+	now = wall("2036-06-04 15:00")
+	finding()
+	now = then
 
 	// What is moved is moved, what is gone is gone; the person's hours stay after a restart
 	// without the network.
