@@ -23,7 +23,7 @@ func (p *process) faultyRunbooks() (log string) {
 	note := func(what string) string { return "echo " + what + " >> " + log }
 	for name, text := range map[string]string{
 		// The first shell of a step is the server's child.
-		"kill":  "---\nservices: [queue]\n---\n# Kill\n\n" + step("name=before", note("before")) + step("name=kill", note("kill")+"; kill -9 $PPID; sleep 1; "+note("alive")) + step("name=after", note("after")),
+		"kill":  "---\nservices: [queue]\n---\n# Kill\n\n" + step("name=before", note("before")) + step("name=kill", note("kill")+"; sleep 600 & setsid sleep 600 & kill -9 $PPID; sleep 1; "+note("alive")) + step("name=after", note("after")),
 		"again": "---\nservices: [queue]\n---\n# Again\n\n" + step("name=kill retry=safe", note("try")+"; if [ $(grep -c try "+log+") = 1 ]; then kill -9 $PPID; sleep 1; fi") + step("name=end", note("end")),
 		"flood": "---\nservices: [queue]\n---\n# Flood\n\n" + step("name=flood timeout=2s", "cat /dev/zero"),
 		"hang":  "---\nservices: [queue]\n---\n# Hang\n\n" + step("name=hang timeout=300s", note("hang")+"; sleep 290; "+note("woke")) + step("name=after", note("after")),
@@ -44,6 +44,19 @@ func (p *process) run(id string, what string, ok func(act.Run) bool) (run act.Ru
 	p.t.Helper()
 	p.until(what, func() bool { return p.call(http.MethodGet, "runs/"+id, nil, &run) == nil && ok(run) })
 	return run
+}
+
+// asleep are the processes of a run that sleep for ten minutes.
+func asleep(run string) (out []string) {
+	files, _ := filepath.Glob("/proc/[0-9]*/environ")
+	for _, f := range files {
+		env, _ := os.ReadFile(f)
+		command, _ := os.ReadFile(filepath.Join(filepath.Dir(f), "cmdline"))
+		if bytes.Contains(env, []byte("EVENKEEL_RUN="+run)) && strings.HasPrefix(string(command), "sleep\x00600") {
+			out = append(out, f)
+		}
+	}
+	return out
 }
 
 // TestAStepThatKillsTheServer: after the restart a step that may have happened stands
@@ -85,6 +98,9 @@ func TestAStepThatKillsTheServer(t *testing.T) {
 	}
 	if got := happened(); got != "before kill" {
 		t.Errorf("happened: %s", got)
+	}
+	if all := asleep(run.ID); len(all) > 0 {
+		t.Errorf("%q outlived the server and its restart", all)
 	}
 	if err := p.call(http.MethodPost, "runs/"+run.ID+"/steps/1/skip", struct{}{}, nil); err != nil {
 		t.Fatal(err)

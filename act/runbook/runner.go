@@ -188,6 +188,7 @@ func (r *Runner) recover(ctx context.Context) error {
 				if s.Status != act.StepRunning || s.Language == "manual" { // a person does not end with the server
 					continue
 				}
+				stragglers("EVENKEEL_RUN=" + summary.ID) // what it had started ends before anything of it starts again
 				if t.step(i).Retry {
 					s.Status = act.StepPending
 					return t.record(time.Now(), system, "run.step.interrupted", fmt.Sprintf("step %s was interrupted by a restart; it may run again, and does", s.Name))

@@ -52,8 +52,8 @@ func handOver(dir, as string) error {
 	return nil
 }
 
-// stragglers kills what has left the step's process group: whatever it did, its
-// environment names the step still.
+// stragglers kills what has left the step's process group, or has outlived the server:
+// whatever it did, its environment names the step still.
 func stragglers(mark string) {
 	self := os.Getpid()
 	for range 3 { // one may fork while we look
