@@ -46,13 +46,16 @@ func (a *App) gate(ctx context.Context, now time.Time, who act.Identity, q gate.
 			return gate.Decision{}, fmt.Errorf("change %q: %w", q.Ref, err)
 		}
 	}
+	if err := change.Check(now, who.Actor(), c); err != nil && c.Service != "" {
+		return gate.Decision{}, err
+	}
 	if c.Risk == "" {
 		c.Risk, c.RiskWhy = change.Risk(c, change.TouchedIn(w, c))
 	}
 	if c.Summary == "" {
 		c.Summary = strings.TrimSpace(fmt.Sprintf("%s of %s %s", c.Kind, c.Service, c.To))
 	}
-	in := gate.Input{Change: c, Known: w.Service(c.Service) != nil, Policy: w.Gate, Artefacts: q.Artefacts, Problems: q.Problems}
+	in := gate.Input{Change: c, Known: w.Service(c.Service) != nil, Near: change.Near(w, c.Service), Policy: w.Gate, Artefacts: q.Artefacts, Problems: q.Problems}
 	if err := a.gateState(ctx, now, w, c, &in); err != nil {
 		return gate.Decision{}, err
 	}

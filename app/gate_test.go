@@ -96,6 +96,10 @@ func TestTheGateKnowsWhatHolds(t *testing.T) {
 	if _, err := a.gate(t.Context(), now, act.Identity{Person: "alice"}, gate.Question{Ref: "c-none"}); !errors.Is(err, act.ErrNotFound) {
 		t.Errorf("got %v", err)
 	}
+	var bad *act.InvalidError
+	if _, err := a.gate(t.Context(), now, act.Identity{Person: "alice"}, gate.Question{Change: act.Change{Service: "checkout", Kind: "no such\nkind"}}); !errors.As(err, &bad) || bad.Field != "kind" {
+		t.Errorf("got %v", err)
+	}
 	// What was changed in the freeze shows in its hygiene.
 	c, err := a.changes.Get(t.Context(), "m1")
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -227,12 +228,21 @@ func gateJUnit(w io.Writer, d gate.Decision) error {
 	return err
 }
 
-// gateGitHub prints workflow commands: GitHub shows them at the head of the run.
+// inFile is what the gate says of an artefact: its file, the line, what is wrong.
+var inFile = regexp.MustCompile(`(?s)^(.+?): line ([0-9]+): (.+)$`)
+
+// gateGitHub prints workflow commands: GitHub shows them at the head of the run, and what
+// is wrong with an artefact beside its line.
 func gateGitHub(w io.Writer, d gate.Decision) error {
 	data := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A")
+	property := strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C")
 	level := map[string]string{gate.Fail: "error", gate.Doubt: "error", gate.Overridden: "warning", gate.Pass: "notice"}
 	for _, r := range d.Reasons {
-		if _, err := fmt.Fprintf(w, "::%s title=%s::%s\n", level[r.State], "gate "+r.Check, data.Replace(clean(r.Why))); err != nil {
+		at, why := "", r.Why
+		if m := inFile.FindStringSubmatch(why); m != nil && r.Check == "artefacts" && r.State == gate.Fail {
+			at, why = "file="+property.Replace(clean(m[1]))+",line="+m[2]+",", m[3]
+		}
+		if _, err := fmt.Fprintf(w, "::%s %stitle=%s::%s\n", level[r.State], at, "gate "+r.Check, data.Replace(clean(why))); err != nil {
 			return err
 		}
 	}

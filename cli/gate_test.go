@@ -105,6 +105,14 @@ func TestGate(t *testing.T) {
 	}
 	f(gate.Yes, ExitError, "--service", "checkout", "--artefact", filepath.Join(dir, "nothing"))
 
+	at := gate.Decision{Service: "checkout", Answer: gate.No, Reasons: []gate.Reason{
+		{Check: "artefacts", State: gate.Fail, Why: "k8s/a,b.yaml: line 4: spec: expected 100 % of it"}, {Check: "artefacts", State: gate.Pass, Why: "x: line 1: y"}, {Check: "budget", State: gate.Fail, Why: "x: line 1: y"},
+	}}
+	var lines bytes.Buffer
+	if err := gateGitHub(&lines, at); err != nil || !strings.HasPrefix(lines.String(), "::error file=k8s/a%2Cb.yaml,line=4,title=gate artefacts::spec: expected 100 %25 of it\n::notice title=gate artefacts::x: line 1: y\n::error title=gate budget::x: line 1: y\n") {
+		t.Errorf("%v %s", err, &lines)
+	}
+
 	var suites junitSuites
 	if out := f(gate.No, ExitFound, "--service", "checkout", "--change", "1.5.0", "-o", "junit"); xml.Unmarshal([]byte(out), &suites) != nil || suites.Failures != 1 || suites.Tests != 2 {
 		t.Errorf("got %s", out)

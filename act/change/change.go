@@ -57,6 +57,9 @@ func invalid(field, got, want string) error {
 	return &act.InvalidError{Field: field, Got: got, Want: want}
 }
 
+// Check refuses a change that could not be recorded, and says why.
+func Check(now time.Time, actor journal.Actor, c act.Change) error { return check(now, actor, &c) }
+
 // check refuses what cannot be, and fills in what was left out.
 func check(now time.Time, actor journal.Actor, c *act.Change) error {
 	if c.ID == "" {
@@ -73,7 +76,11 @@ func check(now time.Time, actor journal.Actor, c *act.Change) error {
 		c.Actor = actor.Name()
 	}
 	if c.Summary == "" {
-		c.Summary = strings.TrimSpace(fmt.Sprintf("%s of %s %s", c.Kind, c.Service, c.To))
+		of := string(c.Service)
+		if of == "" && len(c.Resources) > 0 {
+			of = c.Resources[0]
+		}
+		c.Summary = strings.TrimSpace(fmt.Sprintf("%s of %s %s", c.Kind, of, c.To))
 	}
 	c.StartedAt, c.EndedAt = c.StartedAt.UTC().Truncate(time.Millisecond), c.EndedAt.UTC().Truncate(time.Millisecond)
 	switch {

@@ -14,13 +14,19 @@ func Unknown(w *declare.Workspace, id declare.ServiceID) string {
 	if id == "" || w.Service(id) != nil {
 		return ""
 	}
+	text := fmt.Sprintf("the catalogue has no service %q, so the change belongs to nothing that is watched", yamldoc.Cut(string(id)))
+	if near := Near(w, id); near != "" {
+		text += "; " + near
+	}
+	return text
+}
+
+// Near is a question for the service whose name is nearest to one that the catalogue does
+// not know; "" where none is near.
+func Near(w *declare.Workspace, id declare.ServiceID) string {
 	names := make([]string, len(w.Services))
 	for i, s := range w.Services {
 		names[i] = string(s.ID)
 	}
-	text := fmt.Sprintf("the catalogue has no service %q, so the change belongs to nothing that is watched", yamldoc.Cut(string(id)))
-	if near := yamldoc.Suggest(string(id), names); near != "" {
-		text += "; " + near
-	}
-	return text
+	return yamldoc.Suggest(string(id), names)
 }

@@ -86,7 +86,8 @@ type Override struct {
 // Input is everything that the answer comes from.
 type Input struct {
 	Change       act.Change
-	Known        bool // the catalogue has its service
+	Known        bool   // the catalogue has its service
+	Near         string // which one may be meant, as a question; "" where none is near
 	Policy       declare.GatePolicy
 	Budgets      []Budget
 	Incidents    []Incident // of the service and of what it depends on
@@ -109,7 +110,11 @@ func Decide(in Input, now time.Time) Verdict {
 	case c.Service == "":
 		add("catalogue", Doubt, "the change names no service")
 	case !in.Known:
-		add("catalogue", Doubt, "the catalogue has no service %q: nothing is known of its objectives, incidents and dependencies", c.Service)
+		near := ""
+		if in.Near != "" {
+			near = "; " + in.Near
+		}
+		add("catalogue", Doubt, "the catalogue has no service %q: nothing is known of its objectives, incidents and dependencies%s", c.Service, near)
 	default:
 		add("catalogue", Pass, "%s is in the catalogue; the change is a %s of %s risk", c.Service, c.Kind, cmp.Or(c.Risk, "unknown"))
 	}

@@ -37,6 +37,7 @@ func TestDecide(t *testing.T) {
 	}
 	f("all is well", func(*Input) {}, Yes, "in the catalogue")
 	f("an unknown service", func(in *Input) { in.Known = false; in.Budgets = nil }, Unknown, "has no service")
+	f("one that was misspelt", func(in *Input) { in.Known = false; in.Budgets = nil; in.Near = `did you mean "checkouts"?` }, Unknown, `did you mean "checkouts"?`)
 	f("no service", func(in *Input) { in.Change.Service = "" }, Unknown, "names no service")
 	f("a spent budget", func(in *Input) { in.Budgets[0].Left = -0.4 }, No, "suffered enough")
 	f("exactly spent", func(in *Input) { in.Budgets[0].Left = 0 }, No, "0 % of its error budget")
