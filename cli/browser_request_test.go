@@ -40,7 +40,7 @@ runbook: mend
 
 	trudy := signIn(t, browser, base, "trudy").phone()
 	trudy.open("/requests")
-	trudy.sees("Mend the pump", "approved by a senior or above")
+	trudy.sees("Mend the pump", "approval of level senior or above")
 	trudy.press("Mend the pump")
 	trudy.fill(`input[name="f.words"]`, "short")
 	trudy.press("Ask for it")

@@ -298,7 +298,7 @@ func (d *Desk) Fulfil(ctx context.Context, now time.Time, who declare.PersonID, 
 		return r, &act.DeniedError{Why: "somebody else has to let it through"}
 	}
 	// Whoever moves it from queued to running fulfils it, and nobody else.
-	claim := fmt.Sprintf("claim:%d:%d", id, now.UnixNano())
+	claim := claiming + now.UTC().Format(time.RFC3339Nano)
 	r, err = d.transition(ctx, now, journal.Person(string(who)), id, "request.fulfilling", func(r *act.Request) (string, error) {
 		if r.Status != act.RequestQueued {
 			return "", conflict(r)
@@ -394,12 +394,18 @@ func (d *Desk) Follow(ctx context.Context, now time.Time) error {
 	return errors.Join(errs...)
 }
 
+// claiming begins the reason of a request that somebody has begun to fulfil, until it is
+// known what came of it; the time follows.
+const claiming = "is being fulfilled since "
+
+// claimed is since when, zero for not at all.
 func claimed(reason string) time.Time {
-	var id, nano int64
-	if n, err := fmt.Sscanf(reason, "claim:%d:%d", &id, &nano); n != 2 || err != nil {
+	text, ok := strings.CutPrefix(reason, claiming)
+	at, err := time.Parse(time.RFC3339Nano, text)
+	if !ok || err != nil {
 		return time.Time{}
 	}
-	return time.Unix(0, nano)
+	return at
 }
 
 // ended draws a run's end into its request.

@@ -203,6 +203,49 @@ func TestOneDecisionHolds(t *testing.T) {
 	}
 }
 
+// TestWhatIsWrongWithAFormIsNamed: the field, what was there, what it should be.
+func TestWhatIsWrongWithAFormIsNamed(t *testing.T) {
+	o := newOffice(t)
+	f := func(item string, form map[string]string, want string) {
+		t.Helper()
+		if _, err := o.desk.Submit(t.Context(), noon, "alice", item, form); err == nil || err.Error() != want {
+			t.Errorf("%v: got %v, want %s", form, err, want)
+		}
+	}
+	f("restart-service", nil, "service: expected a value")
+	f("restart-service", map[string]string{"service": "checkout", "sevice": "x"}, `sevice: expected a field of the form: service (did you mean "service"?)`)
+	f("restart-service", map[string]string{"service": "chekout"}, `service: got "chekout", expected a service of the catalogue`)
+	f("grow-volume", map[string]string{"gib": "1"}, "volume: expected a value: /dev/GROUP/VOLUME or the path of an image")
+}
+
+// TestAFulfilmentThatTheServerDidNotSurvive goes back into the queue after a minute, for a
+// person to look at; nothing of how it is kept shows.
+func TestAFulfilmentThatTheServerDidNotSurvive(t *testing.T) {
+	o := newOffice(t)
+	r := o.submit("alice", "restart-service", map[string]string{"service": "checkout"})
+	if _, err := o.desk.transition(t.Context(), noon, "person:bob", r.ID, "request.fulfilling", func(r *act.Request) (string, error) {
+		r.Status, r.Reason = act.RequestRunning, claiming+noon.Format(time.RFC3339Nano)
+		return "bob starts to fulfil it", nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := o.desk.Decide(t.Context(), noon, "bob", r.ID, true, ""); err == nil || err.Error() != "the request is running already: is being fulfilled since 2026-03-02T12:00:00Z" {
+		t.Errorf("got %v", err)
+	}
+	if err := o.desk.Follow(t.Context(), noon.Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := o.desk.Get(t.Context(), r.ID); err != nil || got.Status != act.RequestRunning {
+		t.Errorf("within the minute: %+v %v", got, err)
+	}
+	if err := o.desk.Follow(t.Context(), noon.Add(2*time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := o.desk.Get(t.Context(), r.ID); err != nil || got.Status != act.RequestQueued || got.Failed != 1 || !strings.Contains(got.Reason, "look whether it has happened") {
+		t.Errorf("got %+v %v", got, err)
+	}
+}
+
 func TestAFulfilmentThatFails(t *testing.T) {
 	o := newOffice(t)
 	ctx := t.Context()

@@ -12,6 +12,7 @@ import (
 	"github.com/evenkeel/evenkeel/declare"
 	declared "github.com/evenkeel/evenkeel/declare/request"
 	"github.com/evenkeel/evenkeel/declare/runbook"
+	"github.com/evenkeel/evenkeel/declare/yamldoc"
 )
 
 const maxValue = 4096
@@ -21,7 +22,7 @@ func Check(w *declare.Workspace, item *declare.RequestItem, who declare.PersonID
 	out := map[string]string{}
 	for name := range in {
 		if !slices.ContainsFunc(item.Form, func(p declare.Param) bool { return p.Name == name }) {
-			return nil, &act.InvalidError{Field: cut(name), Want: "a field of the form"}
+			return nil, &act.InvalidError{Field: cut(name), Want: fields(item.Form, name)}
 		}
 	}
 	form := map[string]any{}
@@ -36,7 +37,7 @@ func Check(w *declare.Workspace, item *declare.RequestItem, who declare.PersonID
 		case !utf8.ValidString(v) || strings.ContainsFunc(v, unicode.IsControl):
 			return nil, &act.InvalidError{Field: p.Name, Got: cut(strings.ToValidUTF8(v, "\uFFFD")), Want: "one line of text"}
 		case v == "" && p.Required:
-			return nil, &act.InvalidError{Field: p.Name, Want: "a value: " + p.Description}
+			return nil, &act.InvalidError{Field: p.Name, Want: needed(p)}
 		case v == "":
 			form[p.Name] = ""
 			continue
@@ -70,6 +71,29 @@ func Check(w *declare.Workspace, item *declare.RequestItem, who declare.PersonID
 		}
 	}
 	return out, nil
+}
+
+// fields says which fields a form has, the nearest to what was written first.
+func fields(form []declare.Param, got string) string {
+	names := make([]string, len(form))
+	for i, p := range form {
+		names[i] = p.Name
+	}
+	want := "a field of the form: " + strings.Join(names, ", ")
+	if len(names) == 0 {
+		want = "no fields: the form is empty"
+	}
+	if near := yamldoc.Suggest(got, names); near != "" {
+		want += " (" + near + ")"
+	}
+	return want
+}
+
+func needed(p declare.Param) string {
+	if p.Description != "" {
+		return "a value: " + p.Description
+	}
+	return "a value"
 }
 
 // typed is a value as guardrails compare it.
