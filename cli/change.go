@@ -116,6 +116,13 @@ func warn(cmd *cobra.Command, warnings []string) {
 	}
 }
 
+// before says how many changes are on record already when one is refused.
+func before(cmd *cobra.Command, done int) {
+	if done > 0 {
+		fmt.Fprintf(cmd.ErrOrStderr(), "%d recorded before\n", done)
+	}
+}
+
 // recordFile records one change a line.
 func recordFile(cmd *cobra.Command, r *remote, file string) error {
 	in, name := cmd.InOrStdin(), "stdin"
@@ -136,13 +143,12 @@ func recordFile(cmd *cobra.Command, r *remote, file string) error {
 			continue
 		}
 		if !json.Valid(line) {
+			before(cmd, done)
 			return fmt.Errorf("cannot read %s:%d: got %q, expected a JSON object", name, n, clip(string(line), 60))
 		}
 		what := fmt.Sprintf("record the change of %s:%d", name, n)
 		if err := change(cmd, r, what, post, "/changes", json.RawMessage(bytes.Clone(line)), recorded(cmd)); err != nil {
-			if done > 0 {
-				fmt.Fprintf(cmd.ErrOrStderr(), "%d recorded before\n", done)
-			}
+			before(cmd, done)
 			return err
 		}
 		done++

@@ -46,7 +46,7 @@ done by hand, alerts, and the log. A minute of one person is counted once.`,
 			fmt.Fprintln(w)
 			t = columns("AUTOMATE", "TEAM", "FROM", "TIMES", "MINUTES A MONTH", "EFFORT", "PAYS BACK IN")
 			for _, k := range rep.Backlog {
-				t.row(k.Task, string(k.Team), k.Source, fmt.Sprint(k.N), fmt.Sprintf("%.0f", k.Monthly), fmt.Sprintf("%.0f h", k.Effort), fmt.Sprintf("%.1f months", k.Payback))
+				t.row(k.Task, string(k.Team), k.Source, fmt.Sprint(k.N), fmt.Sprintf("%.0f", k.Monthly), fmt.Sprintf("%.0f h", k.Effort), k.Earned())
 			}
 			t.write(w)
 		})

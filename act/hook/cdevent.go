@@ -2,10 +2,13 @@ package hook
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -100,12 +103,22 @@ func decode(data []byte, into any) error {
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	if err := dec.Decode(into); err != nil {
+		var other *json.UnmarshalTypeError
+		if errors.As(err, &other) {
+			return invalid(cmp.Or(other.Field, "body"), other.Value, kinds[other.Type.Kind()])
+		}
 		return invalid("body", "", "JSON as documented ("+cut(err.Error())+")")
 	}
 	if dec.More() {
 		return invalid("body", "", "one JSON value and nothing after it")
 	}
 	return nil
+}
+
+// kinds are what is expected of a JSON value, by what it is read into.
+var kinds = map[reflect.Kind]string{
+	reflect.Struct: "an object", reflect.Map: "an object", reflect.Slice: "a list", reflect.String: "a text", reflect.Bool: "true or false",
+	reflect.Int: "a whole number", reflect.Int64: "a whole number", reflect.Float64: "a number",
 }
 
 // shape is what a JSON value must be.

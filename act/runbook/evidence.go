@@ -40,7 +40,7 @@ func (r *Runner) evidence(ctx context.Context, run *act.Run, a *act.Approval) {
 		say("dry run %s: %s, %s", dry.ID, dry.Status, dry.Reason)
 	}
 	if undo > 0 {
-		say("rollback: %d steps, which run when it fails", undo)
+		say("rollback: %s for when it fails", plural(undo, "step"))
 	} else {
 		say("no rollback is written")
 	}
@@ -50,7 +50,7 @@ func (r *Runner) evidence(ctx context.Context, run *act.Run, a *act.Approval) {
 		if b.Tier > 0 {
 			tier = fmt.Sprintf(", the most important of tier %d", b.Tier)
 		}
-		say("reach: %d services, %d that depend on them%s", b.Services, b.Dependents, tier)
+		say("reach: %s, %d that depend on %s%s", plural(b.Services, "service"), b.Dependents, map[bool]string{true: "it", false: "them"}[b.Services == 1], tier)
 	}
 	if r.o.Budget != nil && run.Objective != "" {
 		say("budget: %s", r.o.Budget(ctx, run.Objective))
@@ -88,4 +88,12 @@ func (r *Runner) helped(ctx context.Context, book string) string {
 		return ""
 	}
 	return fmt.Sprintf("of its last %d runs %d went well, the last on %s", all, well, state.Time(last.Int64).Format("2006-01-02"))
+}
+
+// plural is a number of things.
+func plural(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }

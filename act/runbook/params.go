@@ -42,11 +42,12 @@ func (r *Runner) params(book *declare.Runbook, given map[string]string) (map[str
 	}
 	for name := range given {
 		if !slices.Contains(names, name) {
-			want := "no such parameter"
+			want := "no parameters"
+			if len(names) > 0 {
+				want = "one of " + strings.Join(names, ", ")
+			}
 			if hint := yamldoc.Suggest(name, names); hint != "" {
-				want += "; " + hint
-			} else if len(names) > 0 {
-				want += "; there are " + strings.Join(names, ", ")
+				want += " (" + hint + ")"
 			}
 			return nil, &act.InvalidError{Field: "params", Got: yamldoc.Cut(name), Want: want}
 		}

@@ -205,7 +205,7 @@ func TestLocks(t *testing.T) {
 	first := b.start("alice", "first", nil)
 	b.until(first.ID, "its lock", func(r act.Run) bool { return len(r.Locks) == 1 })
 	second := b.until(b.start("alice", "second", nil).ID, "the evidence", func(r act.Run) bool { return len(r.Approvals) == 1 && r.Approvals[0].Evidence != "" })
-	for _, want := range []string{"check up: done", "no dry run", "rollback: 1 steps"} {
+	for _, want := range []string{"check up: done", "no dry run", "rollback: 1 step for when it fails"} {
 		if !strings.Contains(second.Approvals[0].Evidence, want) {
 			t.Errorf("the approver does not see %q: %s", want, second.Approvals[0].Evidence)
 		}

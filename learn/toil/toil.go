@@ -9,6 +9,7 @@ package toil
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"time"
 
@@ -44,6 +45,19 @@ type Task struct {
 	Monthly float64        `json:"minutes_a_month"`
 	Effort  float64        `json:"effort_hours" doc:"Assumed: 8 hours where a runbook is there, 24 where none is."`
 	Payback float64        `json:"payback_months" doc:"After how many months the effort is earned back; -1 for never."`
+}
+
+// Earned says in words when the effort of automating a task is earned back.
+func (t Task) Earned() string {
+	switch {
+	case t.Payback < 0:
+		return "never"
+	case t.Payback > 120:
+		return "more than 10 years"
+	case t.Payback > 24:
+		return fmt.Sprintf("%.0f years", t.Payback/12)
+	}
+	return fmt.Sprintf("%.1f months", t.Payback)
 }
 
 // Report is both.

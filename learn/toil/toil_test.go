@@ -41,6 +41,14 @@ func TestOverlapsCountOnce(t *testing.T) {
 	}
 }
 
+func TestEarned(t *testing.T) {
+	for payback, want := range map[float64]string{-1: "never", 0.25: "0.2 months", 18: "18.0 months", 73.2: "6 years", 960_000: "more than 10 years"} {
+		if got := (Task{Payback: payback}).Earned(); got != want {
+			t.Errorf("%g: got %s, want %s", payback, got, want)
+		}
+	}
+}
+
 func TestTheLog(t *testing.T) {
 	db, err := state.Open(t.Context(), t.TempDir())
 	if err != nil {
