@@ -8,9 +8,7 @@ import (
 
 // Refuse answers with a refusal in plain words.
 func Refuse(w http.ResponseWriter, r *Refusal) {
-	if r.Status == http.StatusTooManyRequests {
-		w.Header().Set("Retry-After", "1")
-	}
+	r.RetryAfter(w.Header())
 	http.Error(w, r.Error(), r.Status)
 }
 

@@ -44,7 +44,9 @@ func (q *Quota) Take(now time.Time, sender string, n, perSecond int64, unit, set
 	b.left = min(most, b.left+now.Sub(b.at).Seconds()*float64(perSecond))
 	b.at = now
 	if float64(n) > b.left && b.left < most {
+		wait := (min(float64(n), most) - b.left) / float64(perSecond)
 		return &Refusal{
+			After:  time.Duration(wait * float64(time.Second)),
 			Status: http.StatusTooManyRequests, Reason: "quota", Where: "source " + sender,
 			Got: fmt.Sprintf("%d %s more than its share", n-int64(b.left), unit), Want: fmt.Sprintf("at most %d %s a second (%s); send again later, or less", perSecond, unit, setting),
 		}

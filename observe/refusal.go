@@ -3,6 +3,8 @@ package observe
 import (
 	"fmt"
 	"net/http"
+	"strconv"
+	"time"
 )
 
 // Refusal is why something from outside was not accepted. Status is the HTTP
@@ -13,6 +15,7 @@ type Refusal struct {
 	Where  string // as series 3, sample 7
 	Got    string
 	Want   string
+	After  time.Duration // of a sender over its share: how long until it may send again
 }
 
 func (r *Refusal) Error() string {
@@ -24,6 +27,22 @@ func (r *Refusal) Error() string {
 		s = r.Where + ": " + s
 	}
 	return s
+}
+
+// Retry is how long the sender should wait before it sends again, and whether it should at
+// all: a limit on size is not a matter of time.
+func (r *Refusal) Retry() (time.Duration, bool) {
+	if r.Status != http.StatusTooManyRequests {
+		return 0, false
+	}
+	return max(r.After, time.Second), true
+}
+
+// RetryAfter sets the header of this name where the sender should wait.
+func (r *Refusal) RetryAfter(h http.Header) {
+	if d, ok := r.Retry(); ok {
+		h.Set("Retry-After", strconv.Itoa(int((d+time.Second-1)/time.Second)))
+	}
 }
 
 // TooLarge is the refusal of a body over the limit.

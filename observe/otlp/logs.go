@@ -10,10 +10,12 @@ import (
 	"go.opentelemetry.io/collector/pdata/pcommon"
 	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/plog/plogotlp"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/evenkeel/evenkeel/observe"
 	"github.com/evenkeel/evenkeel/observe/logs"
@@ -236,10 +238,20 @@ func (s *logService) Export(ctx context.Context, req plogotlp.ExportRequest) (pl
 	return resp, nil
 }
 
-// grpcError is what a gRPC sender is told of a request that was not stored.
+// grpcError is what a gRPC sender is told of a request that was not stored. Without a
+// RetryInfo, senders drop what a RESOURCE_EXHAUSTED has refused.
 func grpcError(err error) error {
-	if r := ours(err); r.Status == http.StatusTooManyRequests {
-		return status.Error(codes.ResourceExhausted, err.Error())
+	r := ours(err)
+	wait, again := r.Retry()
+	switch {
+	case r.Status >= http.StatusInternalServerError:
+		return status.Error(codes.Unavailable, err.Error())
+	case !again:
+		return status.Error(codes.InvalidArgument, err.Error())
 	}
-	return status.Error(codes.Unavailable, err.Error())
+	st := status.New(codes.ResourceExhausted, err.Error())
+	if detailed, derr := st.WithDetails(&errdetails.RetryInfo{RetryDelay: durationpb.New(wait)}); derr == nil {
+		st = detailed
+	}
+	return st.Err()
 }

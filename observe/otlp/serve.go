@@ -100,7 +100,6 @@ func answer(w http.ResponseWriter, kind string, refusal *observe.Refusal) {
 	switch {
 	case refusal.Status == http.StatusTooManyRequests:
 		code = codes.ResourceExhausted
-		w.Header().Set("Retry-After", "1")
 	case refusal.Status >= http.StatusInternalServerError:
 		code = codes.Unavailable
 	}
@@ -116,6 +115,7 @@ func answer(w http.ResponseWriter, kind string, refusal *observe.Refusal) {
 		http.Error(w, refusal.Error(), refusal.Status)
 		return
 	}
+	refusal.RetryAfter(w.Header())
 	w.Header().Set("Content-Type", kind)
 	w.WriteHeader(refusal.Status)
 	_, _ = w.Write(out)

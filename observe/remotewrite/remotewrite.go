@@ -60,9 +60,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if refusal.Status >= http.StatusInternalServerError {
 		h.logger.Error("cannot store remote write", "err", err)
 	}
-	if refusal.Status == http.StatusTooManyRequests {
-		w.Header().Set("Retry-After", "1")
-	}
+	refusal.RetryAfter(w.Header())
 	http.Error(w, err.Error(), refusal.Status)
 }
 
