@@ -3,10 +3,12 @@ package runbook
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -25,6 +27,7 @@ type cluster struct {
 	base   string
 	client *http.Client
 	dry    bool
+	told   [][]string // what each approver was told of the cluster, if anything
 }
 
 // newCluster reads a kubeconfig; without one it is the cluster that the server is in.
@@ -53,12 +56,36 @@ func newCluster(file, name string) (*cluster, error) {
 
 // statusError is what the API server refused, in its words.
 type statusError struct {
-	code    int
-	message string
+	code           int
+	message, cause string
 }
 
 func (e *statusError) Error() string {
 	return fmt.Sprintf("the cluster says: %s (%d)", e.message, e.code)
+}
+
+// unreachableError is why the API server was not reached.
+type unreachableError struct{ err error }
+
+func (e *unreachableError) Error() string { return "cannot reach the cluster: " + e.err.Error() }
+
+func (e *unreachableError) Unwrap() error { return e.err }
+
+// unsent says whether a request has failed before anything of it was sent.
+func unsent(err error) bool {
+	var op *net.OpError
+	var verify *tls.CertificateVerificationError
+	return errors.As(err, &op) && op.Op == "dial" || errors.As(err, &verify)
+}
+
+// passing says whether a question may be answered when it is asked again.
+func passing(err error) bool {
+	var status *statusError
+	if errors.As(err, &status) {
+		return status.code == http.StatusTooManyRequests || status.code >= 500
+	}
+	var unreachable *unreachableError
+	return errors.As(err, &unreachable)
 }
 
 func (c *cluster) get(ctx context.Context, path string) (object, error) {
@@ -104,19 +131,27 @@ func (c *cluster) do(ctx context.Context, method, path, kind string, body any) (
 		if errors.As(err, &ue) {
 			err = ue.Err
 		}
-		return nil, fmt.Errorf("cannot reach the cluster: %w", err)
+		if method != http.MethodGet && !c.dry && !unsent(err) {
+			return nil, fmt.Errorf("it may have been done, the cluster has not answered: %w", err)
+		}
+		return nil, &unreachableError{err}
 	}
 	defer res.Body.Close()
 	dec := json.NewDecoder(io.LimitReader(res.Body, 64<<20))
 	dec.UseNumber()
 	var o object
 	err = dec.Decode(&o)
+	_, _ = io.Copy(io.Discard, io.LimitReader(res.Body, 1<<10)) // to its end, else the server sees a client that has gone
 	if res.StatusCode/100 != 2 {
 		message := text(o["message"])
 		if message == "" {
 			message = res.Status
 		}
-		return nil, &statusError{res.StatusCode, message}
+		cause := ""
+		if causes, _ := dig(o, "details", "causes").([]any); len(causes) > 0 {
+			cause = text(dig(causes[0], "reason"))
+		}
+		return nil, &statusError{res.StatusCode, message, cause}
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("cannot read the cluster's answer: %w", err)
@@ -124,39 +159,82 @@ func (c *cluster) do(ctx context.Context, method, path, kind string, body any) (
 	return o, nil
 }
 
-// pathOf is where an object lives; what its kind is called there, the server says.
-func (c *cluster) pathOf(ctx context.Context, o object, namespace string) (string, error) {
-	version, kind, name := text(o["apiVersion"]), text(o["kind"]), text(dig(o, "metadata", "name"))
-	if version == "" || kind == "" || !parse.KubeName(name) {
-		return "", fmt.Errorf("expected apiVersion, kind and metadata.name, got %q, %q, %.80q", version, kind, name)
+// list gets all of a list, a page at a time. path ends where its next parameter begins.
+func (c *cluster) list(ctx context.Context, path string) ([]object, error) {
+	var out []object
+	if !strings.HasSuffix(path, "?") {
+		path += "&"
 	}
-	root := "/api/" + url.PathEscape(version)
-	if group, v, ok := strings.Cut(version, "/"); ok {
-		root = "/apis/" + url.PathEscape(group) + "/" + url.PathEscape(v)
+	for next := ""; ; {
+		page, err := c.get(ctx, path+"limit=500&continue="+url.QueryEscape(next))
+		if err != nil {
+			return nil, err
+		}
+		items, _ := dig(page, "items").([]any)
+		for _, it := range items {
+			if o, ok := it.(object); ok {
+				out = append(out, o)
+			}
+		}
+		if next = text(dig(page, "metadata", "continue")); next == "" {
+			return out, nil
+		}
+		if len(out) > 50_000 {
+			return nil, fmt.Errorf("the cluster has more than %d of them", len(out))
+		}
 	}
-	list, err := c.get(ctx, root)
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", version, err)
+}
+
+// placed finds where manifests go; what their kinds are called there, the server says.
+func (c *cluster) placed(ctx context.Context, namespace string, objects []object) ([]applied, error) {
+	known := map[string][]any{}
+	var out []applied
+	for _, o := range objects {
+		version, kind, name := text(o["apiVersion"]), text(o["kind"]), text(dig(o, "metadata", "name"))
+		if version == "" || kind == "" || !parse.KubeName(name) {
+			return nil, fmt.Errorf("expected apiVersion, kind and metadata.name, got %.80q, %.80q, %.80q", version, kind, name)
+		}
+		root := "/api/" + url.PathEscape(version)
+		if group, v, ok := strings.Cut(version, "/"); ok {
+			root = "/apis/" + url.PathEscape(group) + "/" + url.PathEscape(v)
+		}
+		if known[version] == nil {
+			list, err := c.get(ctx, root)
+			if err != nil {
+				return nil, fmt.Errorf("%s/%s: %.80q: %w", kind, name, version, err)
+			}
+			known[version], _ = dig(list, "resources").([]any)
+		}
+		a := applied{object: o}
+		for _, r := range known[version] {
+			plural := text(dig(r, "name"))
+			if text(dig(r, "kind")) != kind || strings.Contains(plural, "/") {
+				continue
+			}
+			if namespaced, _ := dig(r, "namespaced").(bool); !namespaced {
+				a.path = root + "/" + plural + "/" + name
+				break
+			}
+			switch own := text(dig(o, "metadata", "namespace")); {
+			case own != "" && namespace != "" && own != namespace:
+				return nil, fmt.Errorf("%s/%s: its namespace is %.80q, the step's %q", kind, name, own, namespace)
+			case own != "":
+				a.namespace = own
+			default:
+				a.namespace = namespace
+			}
+			if !parse.KubeName(a.namespace) {
+				return nil, fmt.Errorf("%s/%s: expected a namespace, got %.80q", kind, name, a.namespace)
+			}
+			a.path = root + "/namespaces/" + a.namespace + "/" + plural + "/" + name
+			break
+		}
+		if a.path == "" {
+			return nil, fmt.Errorf("the cluster does not know a %.80q of %.80q", kind, version)
+		}
+		out = append(out, a)
 	}
-	resources, _ := dig(list, "resources").([]any)
-	for _, r := range resources {
-		plural := text(dig(r, "name"))
-		if text(dig(r, "kind")) != kind || strings.Contains(plural, "/") {
-			continue
-		}
-		if namespaced, _ := dig(r, "namespaced").(bool); !namespaced {
-			return root + "/" + plural + "/" + name, nil
-		}
-		ns := text(dig(o, "metadata", "namespace"))
-		if ns == "" {
-			ns = namespace
-		}
-		if !parse.KubeName(ns) {
-			return "", fmt.Errorf("%s/%s: expected a namespace, got %.80q", kind, name, ns)
-		}
-		return root + "/namespaces/" + ns + "/" + plural + "/" + name, nil
-	}
-	return "", fmt.Errorf("the cluster does not know a %s of %s", kind, version)
+	return out, nil
 }
 
 // manifests reads YAML documents and puts parameters into their strings: after parsing,

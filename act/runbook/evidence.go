@@ -31,6 +31,9 @@ func (r *Runner) evidence(ctx context.Context, run *act.Run, a *act.Approval) {
 	if checked == 0 {
 		say("no check stands before it")
 	}
+	for _, line := range r.look(ctx, run, book, a.Step) {
+		say("%s%s", ofCluster, line)
+	}
 	switch dry, err := r.lastDry(ctx, run); {
 	case err != nil:
 		say("dry run: cannot tell (%v)", err)

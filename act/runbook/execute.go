@@ -65,7 +65,7 @@ func (r *Runner) really(ctx context.Context, run *act.Run, book *declare.Runbook
 	case "logsql":
 		return r.logsql(ctx, run, step, out)
 	case "kube":
-		return r.kube(ctx, book, step, values, out, false)
+		return r.kube(ctx, run, book, step, values, out, false)
 	case "terraform":
 		return r.terraform(ctx, run, step, values, out)
 	case "runbook":
@@ -112,7 +112,7 @@ func (r *Runner) dry(ctx context.Context, run *act.Run, book *declare.Runbook, s
 		}
 		return would()
 	case "kube":
-		return r.kube(ctx, book, step, values, out, true)
+		return r.kube(ctx, run, book, step, values, out, true)
 	case "terraform":
 		if step.Attrs["action"] == "plan" {
 			return r.terraform(ctx, run, step, values, out)

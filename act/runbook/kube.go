@@ -6,10 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
+	"strings"
 	"time"
 
+	"github.com/evenkeel/evenkeel/act"
 	"github.com/evenkeel/evenkeel/declare"
 	parse "github.com/evenkeel/evenkeel/declare/runbook"
 )
@@ -72,7 +73,7 @@ func fillKube(body string, book *declare.Runbook, values map[string]string) (par
 }
 
 // kube does one thing to a cluster. dry asks the server what would come of it.
-func (r *Runner) kube(ctx context.Context, book *declare.Runbook, step *declare.Step, values map[string]string, out io.Writer, dry bool) result {
+func (r *Runner) kube(ctx context.Context, run *act.Run, book *declare.Runbook, step *declare.Step, values map[string]string, out io.Writer, dry bool) result {
 	k, objects, err := fillKube(step.Body, book, values)
 	if err != nil {
 		return result{detail: err.Error()}
@@ -81,7 +82,9 @@ func (r *Runner) kube(ctx context.Context, book *declare.Runbook, step *declare.
 	if err != nil {
 		return result{detail: err.Error()}
 	}
-	c.dry = dry
+	if c.dry = dry; !dry {
+		c.told = told(run, step)
+	}
 	ctx, cancel := context.WithTimeout(ctx, step.Timeout)
 	defer cancel()
 	detail := ""
@@ -101,6 +104,9 @@ func (r *Runner) kube(ctx context.Context, book *declare.Runbook, step *declare.
 	}
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		if detail == "" && err != nil {
+			detail = err.Error()
+		}
 		return result{detail: fmt.Sprintf("stopped: it took longer than %s (%s)", step.Timeout, detail)}
 	case err != nil:
 		return result{detail: err.Error()}
@@ -114,7 +120,14 @@ func workload(k parse.Kube) string {
 
 // restart rolls a workload over, as kubectl rollout restart does.
 func (c *cluster) restart(ctx context.Context, k parse.Kube, out io.Writer) (string, error) {
-	stamp := time.Now().UTC().Format(time.RFC3339)
+	before, err := c.get(ctx, workload(k))
+	if err != nil {
+		return "", err
+	}
+	if err := rolls(k, before); err != nil {
+		return "", err
+	}
+	stamp := time.Now().UTC().Format(time.RFC3339Nano)
 	patch := object{"spec": object{"template": object{"metadata": object{"annotations": object{"kubectl.kubernetes.io/restartedAt": stamp}}}}}
 	if _, err := c.patch(ctx, workload(k), "application/strategic-merge-patch+json", patch); err != nil {
 		return "", err
@@ -122,7 +135,18 @@ func (c *cluster) restart(ctx context.Context, k parse.Kube, out io.Writer) (str
 	if c.dry {
 		return fmt.Sprintf("would restart %s/%s", k.Kind, k.Name), nil
 	}
-	return c.rolledOut(ctx, k, out)
+	return c.rolledOut(ctx, k, before, out)
+}
+
+// rolls says why a workload's pods would not be changed when their template is.
+func rolls(k parse.Kube, o object) error {
+	if paused, _ := dig(o, "spec", "paused").(bool); paused {
+		return fmt.Errorf("%s/%s is paused: resume it first (kubectl rollout resume)", k.Kind, k.Name)
+	}
+	if text(dig(o, "spec", "updateStrategy", "type")) == "OnDelete" {
+		return fmt.Errorf("%s/%s changes its pods only when somebody deletes them (updateStrategy OnDelete)", k.Kind, k.Name)
+	}
+	return nil
 }
 
 // scale sets the number of replicas.
@@ -139,95 +163,108 @@ func (c *cluster) scale(ctx context.Context, k parse.Kube, out io.Writer) (strin
 	if c.dry {
 		return fmt.Sprintf("would scale %s/%s to %d", k.Kind, k.Name, n), nil
 	}
-	return c.rolledOut(ctx, k, out)
+	return c.rolledOut(ctx, k, before, out)
 }
 
 // undo goes back to the template of the revision before, as kubectl rollout undo does.
 func (c *cluster) undo(ctx context.Context, k parse.Kube, out io.Writer) (string, error) {
-	d, err := c.get(ctx, workload(k))
+	d, last, err := c.previous(ctx, k)
 	if err != nil {
 		return "", err
-	}
-	const revision = "deployment.kubernetes.io/revision"
-	rev := func(o any) int64 {
-		n, _ := strconv.ParseInt(text(dig(o, "metadata", "annotations", revision)), 10, 64)
-		return n
-	}
-	now, uid := rev(d), text(dig(d, "metadata", "uid"))
-	sets, err := c.get(ctx, fmt.Sprintf("/apis/apps/v1/namespaces/%s/replicasets?limit=500", k.Namespace))
-	if err != nil {
-		return "", err
-	}
-	var last object
-	items, _ := dig(sets, "items").([]any)
-	for _, it := range items {
-		owners, _ := dig(it, "metadata", "ownerReferences").([]any)
-		if !slices.ContainsFunc(owners, func(o any) bool { return text(dig(o, "uid")) == uid && uid != "" }) {
-			continue
-		}
-		if n := rev(it); n < now && (last == nil || n > rev(last)) {
-			last, _ = it.(object)
-		}
-	}
-	if last == nil {
-		return "", fmt.Errorf("deployment/%s has no revision before %d", k.Name, now)
 	}
 	template, _ := dig(last, "spec", "template").(map[string]any)
 	if labels, ok := dig(template, "metadata", "labels").(map[string]any); ok {
 		delete(labels, "pod-template-hash")
 	}
-	fmt.Fprintf(out, "deployment/%s goes back from revision %d to %d\n", k.Name, now, rev(last))
-	patch := []object{{"op": "replace", "path": "/spec/template", "value": template}}
-	if v := dig(d, "metadata", "resourceVersion"); v != nil { // nobody may have changed it meanwhile
-		patch = append([]object{{"op": "test", "path": "/metadata/resourceVersion", "value": v}}, patch...)
+	if err := c.approved(out, goesBack(k, d, last)); err != nil {
+		return "", err
+	}
+	// Nobody may have changed it meanwhile: its generation counts changes of what is
+	// declared. Its resource version would change with every pod that comes or goes.
+	patch := []object{
+		{"op": "test", "path": "/metadata/uid", "value": dig(d, "metadata", "uid")},
+		{"op": "test", "path": "/metadata/generation", "value": dig(d, "metadata", "generation")},
+		{"op": "replace", "path": "/spec/template", "value": template},
 	}
 	if _, err := c.patch(ctx, workload(k), "application/json-patch+json", patch); err != nil {
+		if now, look := c.get(ctx, workload(k)); look == nil && number(dig(now, "metadata", "generation")) != number(dig(d, "metadata", "generation")) {
+			return "", fmt.Errorf("somebody has changed deployment/%s at the same time: look again (%w)", k.Name, err)
+		}
 		return "", err
 	}
 	if c.dry {
-		return fmt.Sprintf("would go back to revision %d", rev(last)), nil
+		return fmt.Sprintf("would go back to revision %d", revision(last)), nil
 	}
-	return c.rolledOut(ctx, k, out)
+	return c.rolledOut(ctx, k, d, out)
 }
 
-// rolledOut waits until what is declared is what runs.
-func (c *cluster) rolledOut(ctx context.Context, k parse.Kube, out io.Writer) (string, error) {
-	said := ""
-	for {
-		o, err := c.get(ctx, workload(k))
-		if err != nil {
-			return said, err
+func goesBack(k parse.Kube, d, last object) string {
+	with := images(last) + " instead of " + images(d)
+	if images(last) == images(d) {
+		with = "the same " + images(d)
+	}
+	return fmt.Sprintf("deployment/%s goes back from revision %d to %d: %s", k.Name, revision(d), revision(last), with)
+}
+
+// previous is a deployment and the replica set of the revision before its own.
+func (c *cluster) previous(ctx context.Context, k parse.Kube) (d, last object, err error) {
+	for { // a deployment that was just changed still has the number of the revision before
+		if d, err = c.get(ctx, workload(k)); err != nil {
+			return nil, nil, err
 		}
-		want, up, ready := number(dig(o, "spec", "replicas")), number(dig(o, "status", "updatedReplicas")), number(dig(o, "status", "availableReplicas"))
-		switch k.Kind {
-		case "daemonset":
-			want, up, ready = number(dig(o, "status", "desiredNumberScheduled")), number(dig(o, "status", "updatedNumberScheduled")), number(dig(o, "status", "numberAvailable"))
-		case "statefulset":
-			ready = number(dig(o, "status", "readyReplicas"))
-		}
-		seen := number(dig(o, "status", "observedGeneration")) >= number(dig(o, "metadata", "generation"))
-		all := number(dig(o, "status", "replicas"))
-		if k.Kind == "daemonset" {
-			all = want
-		}
-		line := fmt.Sprintf("%d of %d updated, %d available", up, want, ready)
-		if line != said {
-			said = line
-			fmt.Fprintln(out, line)
-		}
-		if seen && up >= want && ready >= want && all <= max(want, up) {
-			return line, nil
-		}
-		conditions, _ := dig(o, "status", "conditions").([]any)
-		for _, cond := range conditions {
-			if seen && text(dig(cond, "reason")) == "ProgressDeadlineExceeded" {
-				return said, fmt.Errorf("it does not progress: %s", text(dig(cond, "message")))
-			}
+		if observed(d) {
+			break
 		}
 		if wait(ctx, poll) != nil {
-			return said, ctx.Err()
+			return nil, nil, fmt.Errorf("deployment/%s was changed, and its controller has not looked at it yet", k.Name)
 		}
 	}
+	if err := rolls(k, d); err != nil {
+		return nil, nil, err
+	}
+	now, uid := revision(d), text(dig(d, "metadata", "uid"))
+	sets, err := c.list(ctx, fmt.Sprintf("/apis/apps/v1/namespaces/%s/replicasets?", k.Namespace))
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, s := range sets {
+		if owner := controller(s); uid == "" || text(dig(owner, "uid")) != uid {
+			continue
+		}
+		if n := revision(s); n < now && (last == nil || n > revision(last)) {
+			last = s
+		}
+	}
+	if last == nil {
+		return nil, nil, fmt.Errorf("deployment/%s has no revision before %d", k.Name, now)
+	}
+	return d, last, nil
+}
+
+func revision(o object) int64 {
+	n, _ := strconv.ParseInt(text(dig(o, "metadata", "annotations", "deployment.kubernetes.io/revision")), 10, 64)
+	return n
+}
+
+// controller is the owner of an object that makes it anew, nil for none.
+func controller(o object) object {
+	owners, _ := dig(o, "metadata", "ownerReferences").([]any)
+	for _, owner := range owners {
+		if yes, _ := dig(owner, "controller").(bool); yes {
+			return owner.(object) // dig has found something in it
+		}
+	}
+	return nil
+}
+
+// images are those of a workload's containers.
+func images(o object) string {
+	containers, _ := dig(o, "spec", "template", "spec", "containers").([]any)
+	var out []string
+	for _, c := range containers {
+		out = append(out, text(dig(c, "image")))
+	}
+	return strings.Join(out, ", ")
 }
 
 func (c *cluster) cordon(ctx context.Context, node string, on bool, out io.Writer) (string, error) {
@@ -235,90 +272,9 @@ func (c *cluster) cordon(ctx context.Context, node string, on bool, out io.Write
 		return "", err
 	}
 	said := map[bool]string{true: "takes no new pods", false: "takes pods again"}[on]
+	if c.dry {
+		said = "would be: " + said
+	}
 	fmt.Fprintf(out, "node/%s %s\n", node, said)
-	if c.dry {
-		return "would be: " + said, nil
-	}
 	return said, nil
-}
-
-// drain cordons a node and evicts its pods, so that disruption budgets hold. Pods of
-// daemon sets, mirror pods and those that have ended stay.
-func (c *cluster) drain(ctx context.Context, node string, out io.Writer) (string, error) {
-	if _, err := c.cordon(ctx, node, true, out); err != nil {
-		return "", err
-	}
-	for evicted := map[string]bool{}; ; {
-		list, err := c.get(ctx, "/api/v1/pods?limit=1000&fieldSelector=spec.nodeName%3D"+node)
-		if err != nil {
-			return "", err
-		}
-		items, _ := dig(list, "items").([]any)
-		left, waits := 0, ""
-		for _, p := range items {
-			owners, _ := dig(p, "metadata", "ownerReferences").([]any)
-			phase := text(dig(p, "status", "phase"))
-			mirror := dig(p, "metadata", "annotations", "kubernetes.io/config.mirror") != nil
-			if mirror || phase == "Succeeded" || phase == "Failed" || slices.ContainsFunc(owners, func(o any) bool { return text(dig(o, "kind")) == "DaemonSet" }) {
-				continue
-			}
-			left++
-			ns, name := text(dig(p, "metadata", "namespace")), text(dig(p, "metadata", "name"))
-			if evicted[ns+"/"+name] || !parse.KubeName(ns) || !parse.KubeName(name) {
-				continue
-			}
-			_, err := c.post(ctx, fmt.Sprintf("/api/v1/namespaces/%s/pods/%s/eviction", ns, name), object{
-				"apiVersion": "policy/v1", "kind": "Eviction", "metadata": object{"name": name, "namespace": ns},
-			})
-			var status *statusError
-			switch {
-			case errors.As(err, &status) && status.code == 429: // a disruption budget: again later
-				waits = fmt.Sprintf("%s/%s waits: %s", ns, name, status.message)
-			case errors.As(err, &status) && status.code == 404: // gone already
-			case err != nil:
-				return "", err
-			default:
-				fmt.Fprintf(out, "pod %s/%s is evicted\n", ns, name)
-				evicted[ns+"/"+name] = true
-			}
-		}
-		if c.dry {
-			return fmt.Sprintf("would evict %d pods", left), nil
-		}
-		if left == 0 {
-			return fmt.Sprintf("node/%s is empty: %d pods evicted", node, len(evicted)), nil
-		}
-		if waits != "" {
-			fmt.Fprintln(out, waits)
-		}
-		if wait(ctx, poll) != nil {
-			return fmt.Sprintf("%d pods are left", left), ctx.Err()
-		}
-	}
-}
-
-// apply applies manifests on the server's side: first all of them dry, so that either
-// none or all are refused for what they are.
-func (c *cluster) apply(ctx context.Context, namespace string, objects []object, out io.Writer) (string, error) {
-	for _, dry := range []bool{true, false} {
-		if c.dry && !dry {
-			break
-		}
-		for _, o := range objects {
-			path, err := c.pathOf(ctx, o, namespace)
-			if err != nil {
-				return "", err
-			}
-			as := *c
-			as.dry = dry
-			if _, err := as.patch(ctx, path+"?fieldManager=evenkeel", "application/apply-patch+yaml", o); err != nil {
-				return "", fmt.Errorf("%s/%s: %w", text(o["kind"]), text(dig(o, "metadata", "name")), err)
-			}
-			fmt.Fprintf(out, "%s/%s %s\n", text(o["kind"]), text(dig(o, "metadata", "name")), map[bool]string{true: "would be applied", false: "applied"}[dry])
-		}
-	}
-	if c.dry {
-		return fmt.Sprintf("%d objects would be applied", len(objects)), nil
-	}
-	return fmt.Sprintf("%d objects applied", len(objects)), nil
 }

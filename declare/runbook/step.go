@@ -140,6 +140,11 @@ func fill(s *declare.Step, sink *declare.Problems) {
 	default:
 		problem(false, "retry", s.Attrs["retry"], "safe (it may run again after an interruption) or ask", "")
 	}
+	if s.Language == "kube" && s.Retry {
+		if k, err := ParseKube(s.Body); err == nil && k.Verb == "undo" {
+			problem(false, "retry", "safe", "ask: to undo twice is to do it again", "")
+		}
+	}
 	s.Timeout = defaultTimeout
 	if s.Language == "terraform" {
 		s.Timeout = longTimeout
