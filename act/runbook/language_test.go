@@ -263,6 +263,9 @@ func TestSecretsStayHidden(t *testing.T) {
 	if header != secret {
 		t.Errorf("the server got %q", header)
 	}
+	if d := run.Steps[2].Detail; d != "exit status 1: "+hidden {
+		t.Errorf("why it failed: %q", d)
+	}
 	if strings.Contains(string(all), secret) || strings.Contains(string(all), base64.StdEncoding.EncodeToString([]byte(secret))) || !strings.Contains(string(all), hidden) {
 		t.Errorf("kept: %s", all)
 	}

@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -47,7 +48,23 @@ const limits = `ulimit -c 0; ulimit -n 1024; ulimit -f "$1"; shift; { ulimit -p 
 // shell runs a step's text, which is a constant of the runbook, with the parameters in
 // its environment.
 func (r *Runner) shell(ctx context.Context, run *act.Run, step *declare.Step, values map[string]string, out io.Writer) result {
-	return r.command(ctx, run, step, values, out, "", []string{"/bin/sh", "-eu", "-c", step.Body})
+	said := newCapped(4 << 10)
+	res := r.command(ctx, run, step, values, io.MultiWriter(out, said), "", []string{"/bin/sh", "-eu", "-c", step.Body})
+	if last := lastLine(said.String()); last != "" && strings.HasPrefix(res.detail, "exit status") && !res.ok {
+		res.detail += ": " + last
+	}
+	return res
+}
+
+// lastLine is the last line of an output that has something in it: mostly it says why
+// the program has ended. "" where it is too long for that.
+func lastLine(text string) string {
+	text = strings.TrimSpace(text)
+	line := strings.TrimSpace(text[strings.LastIndexByte(text, '\n')+1:])
+	if len(line) > 200 {
+		return ""
+	}
+	return mask(strings.ToValidUTF8(line, "\uFFFD"))
 }
 
 // command runs a program in a folder of its own, as the user that steps run as. It
