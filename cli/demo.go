@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/base32"
@@ -138,6 +139,19 @@ func prepare(dir string, ports shop.Ports) error {
 	return errors.Join(err, f.Close())
 }
 
+// aim puts the address of this server into a runbook, where it is not the usual one.
+func aim(file, url string) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("cannot write the demo's workspace: %w", err)
+	}
+	next := bytes.ReplaceAll(text, []byte(defaultURL), []byte(strings.TrimSuffix(url, "/")))
+	if bytes.Equal(next, text) {
+		return nil
+	}
+	return os.WriteFile(file, next, 0o644)
+}
+
 // stage makes accounts for the cast, a token for the deployer, and the shop.
 func (s *server) stage(ctx context.Context, o demoOptions, sockets *shop.Listeners, out io.Writer) (*stage, error) {
 	st := &stage{url: s.app.URL().String(), passwords: map[string]string{}, tokens: map[string]string{}, out: out}
@@ -152,12 +166,19 @@ func (s *server) stage(ctx context.Context, o demoOptions, sockets *shop.Listene
 			return nil, err
 		}
 	}
-	for _, who := range append([]string{"deployer"}, cast...) {
+	for _, who := range append([]string{"deployer", "requests"}, cast...) {
 		token, _, err := s.app.Accounts().CreateToken(ctx, now, actor, personID(who), "demo", 24*time.Hour)
 		if err != nil {
 			return nil, err
 		}
 		st.tokens[who] = token
+	}
+	// What fulfils requests speaks to this server.
+	if err := os.Setenv("EVENKEEL_SILENCE_TOKEN", st.tokens["requests"]); err != nil {
+		return nil, err
+	}
+	if err := aim(filepath.Join(o.data, "workspace", "runbooks", "silence-for-maintenance.md"), st.url); err != nil {
+		return nil, err
 	}
 	log := io.Discard
 	if o.verbose {
