@@ -148,6 +148,9 @@ func (s *site) change(w http.ResponseWriter, r *http.Request, me act.Identity) e
 	}
 	for _, o := range ws.ObjectivesOf(c.Service) {
 		chart := s.chart(ctx, "burn-"+string(o.Name), "Burn rate of "+string(o.Name), "times", objectiveExpr(seriesBurn, o.Name), from, to)
+		if len(chart.Series) == 1 {
+			chart.Series[0].Label = "Burn rate"
+		}
 		chart.Marks = []ChartMark{{At: float64(c.StartedAt.Unix()), Label: c.Summary, URL: changeURL(c.ID)}}
 		chart.Limits = []ChartLimit{{1, "1×: the budget ends with the window"}}
 		v.Charts = append(v.Charts, chart)

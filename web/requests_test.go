@@ -55,7 +55,7 @@ func TestTheRequestPages(t *testing.T) {
 		}
 	}
 	see("alice", "/requests", "Restart a service", "waits for an answer", "self-service", "approval of level senior or above")
-	see("alice", "/requests/new/restart", "Ask for it", "it takes the approval of a senior"[len("it "):])
+	see("alice", "/requests/new/restart", "Ask for it", "it takes an approval of level senior"[len("it "):])
 	see("alice", "/requests/1", "over its time", "it &lt;hangs&gt;", "nobody approves what they asked for themselves")
 	see("carol", "/requests/1", "Approve", "Refuse")
 	see("alice", "/requests/2", "Your answer", "which &lt;b&gt;one&lt;/b&gt;?")

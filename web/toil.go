@@ -1,6 +1,7 @@
 package web
 
 import (
+	"fmt"
 	"net/http"
 	"time"
 
@@ -51,5 +52,14 @@ func (s *site) logToil(w http.ResponseWriter, r *http.Request, me act.Identity) 
 
 func init() {
 	acts["toil"] = "Logged."
-	functions["hours"] = func(minutes float64) string { return number(minutes / 60) }
+	functions["hours"] = func(minutes float64) string { return fmt.Sprintf("%.1f", minutes/60) }
+	functions["minutes"] = minutes
+}
+
+// minutes are whole ones.
+func minutes(m float64) string {
+	if m > 0 && m < 1 {
+		return "< 1"
+	}
+	return fmt.Sprintf("%.0f", m)
 }

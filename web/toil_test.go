@@ -29,7 +29,7 @@ func TestTheToilPage(t *testing.T) {
 	if res := post(t, h, e, "alice", "/toil", url.Values{"duration": {"soon"}, "text": {"x"}}); res.StatusCode != http.StatusBadRequest {
 		t.Errorf("got %d", res.StatusCode)
 	}
-	if text := body(t, get(t, h, e, "alice", "/toil")); !strings.Contains(text, "cleared &lt;b&gt;the queue&lt;/b&gt;") || !strings.Contains(text, "0.333") {
+	if text := body(t, get(t, h, e, "alice", "/toil")); !strings.Contains(text, "cleared &lt;b&gt;the queue&lt;/b&gt;") || !strings.Contains(text, ">0.3<") || !strings.Contains(text, ">20<") {
 		t.Error(text)
 	}
 }

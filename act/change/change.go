@@ -191,8 +191,13 @@ func (b *Book) insert(ctx context.Context, tx *state.Tx, now time.Time, actor jo
 		return err
 	}
 	text := fmt.Sprintf("%s by %s", c.Summary, c.Actor)
-	if c.From != "" || c.To != "" {
+	switch {
+	case c.From != "" && c.To != "":
 		text += fmt.Sprintf(" (%s → %s)", c.From, c.To)
+	case c.To != "" && !strings.Contains(c.Summary, c.To):
+		text += fmt.Sprintf(" (to %s)", c.To)
+	case c.From != "":
+		text += fmt.Sprintf(" (from %s)", c.From)
 	}
 	if c.Service != "" && !b.o.Known(c.Service) {
 		text += "; the catalogue has no such service"

@@ -408,10 +408,13 @@ func claimed(reason string) time.Time {
 	return at
 }
 
+// came is what a run that did not fulfil its request came to.
+var came = map[act.RunStatus]string{act.RunFailed: "has failed", act.RunRolledBack: "was rolled back", act.RunCancelled: "was cancelled"}
+
 // ended draws a run's end into its request.
 func (d *Desk) ended(ctx context.Context, now time.Time, id int64, run *act.Run) error {
 	if run.Status != act.RunVerified && run.Status != act.RunDone {
-		_, err := d.failed(ctx, now, id, fmt.Sprintf("run %s is %s: %s", run.ID, run.Status, run.Reason), nil)
+		_, err := d.failed(ctx, now, id, fmt.Sprintf("run %s %s: %s", run.ID, came[run.Status], run.Reason), nil)
 		return err
 	}
 	at := run.EndedAt

@@ -90,7 +90,7 @@ func (r *Runner) helped(ctx context.Context, book string) string {
 	if err != nil || all == 0 {
 		return ""
 	}
-	return fmt.Sprintf("of its last %d runs %d went well, the last on %s", all, well, state.Time(last.Int64).Format("2006-01-02"))
+	return fmt.Sprintf("%d of its last %s went well, the last on %s", well, plural(all, "run"), state.Time(last.Int64).Format("2006-01-02"))
 }
 
 // plural is a number of things.
