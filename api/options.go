@@ -91,6 +91,8 @@ type Options struct {
 	// found.
 	Traces *trace.Store
 	Logs   *logs.Store
+	// AskedLogs is told the query whenever somebody asks for log lines. Optional.
+	AskedLogs func(query string)
 	// Calls are the calls between services that spans tell of in a time. Optional.
 	Calls func(ctx context.Context, from, to time.Time) ([]observe.Call, error)
 	// URL makes a link to a path of the pages. Optional: the path alone.

@@ -28,6 +28,8 @@ type Telemetry struct {
 	ValuesBy    []Cardinality   `json:"values_by_label" doc:"Labels with most values."`
 	JobsBy      []Cardinality   `json:"series_by_job" doc:"Jobs with most series."`
 	LogValuesBy []Cardinality   `json:"values_by_stream_field" doc:"Stream fields of logs with most values, of the last hour."`
+	UnusedBy    []Cardinality   `json:"unused_metrics" doc:"Metrics with most series that no query and no rule has named for 30 days."`
+	Unused      uint64          `json:"unused_series" doc:"Series of all metrics that no query and no rule has named for 30 days."`
 }
 
 type telemetryQuery struct {
@@ -53,7 +55,7 @@ func (s *server) telemetry(c *call, q telemetryQuery) (Telemetry, error) {
 		}
 	}
 	t.Items, t.SeriesBy, t.ValuesBy, t.JobsBy = filled(t.Items), filled(t.SeriesBy), filled(t.ValuesBy), filled(t.JobsBy)
-	t.LogValuesBy = filled(t.LogValuesBy)
+	t.LogValuesBy, t.UnusedBy = filled(t.LogValuesBy), filled(t.UnusedBy)
 	return t, nil
 }
 

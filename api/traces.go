@@ -174,6 +174,9 @@ func (s *server) differences(c *call, q differencesQuery) (*contrast.Result, err
 		if _, err := logs.ParseQuery(q.Query, s.Now()); err != nil {
 			return nil, invalid("query", q.Query, err.Error())
 		}
+		if s.AskedLogs != nil {
+			s.AskedLogs(q.Query)
+		}
 	case "traces":
 		search, err := trace.ParseQuery(q.Query)
 		if err != nil {

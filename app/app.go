@@ -113,7 +113,7 @@ type App struct {
 	reducer   *reduce.Reducer // of log rows
 	spanRules *reduce.Reducer // of spans
 	usage     *usage.Ledger
-	wide      map[string]string // services with too many series, and why; the part that judges telemetry has it
+	wide      []usage.Gap // services with too many series, and why; the part that judges telemetry has it
 	wideAt    time.Time
 	handler   http.Handler
 

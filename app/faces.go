@@ -17,14 +17,14 @@ func (a *App) faces() (map[string]http.Handler, error) {
 		Outcomes: a.outcomes, AlertReview: a.tuning, StatusPages: a.status,
 		Guide: a.runs, Loans: a.accounts,
 		Workspace: a.ws, WorkspaceProblems: a.watcher.Problems, Journal: a.db, Findings: a.findings, Incidents: a.incidents, Desk: a.incidents, Changes: a.changes,
-		Runs: a.runs, Reviews: a.reviews, Silences: a.alerts, Accounts: a.accounts, Query: a.engine.Query, Replay: a.replay, URL: a.link, Stores: a.stores,
+		Runs: a.runs, Reviews: a.reviews, Silences: a.alerts, Accounts: a.accounts, Query: a.ask, Replay: a.replay, URL: a.link, Stores: a.stores,
 		Explain: a.engine.Explain,
 		Hygiene: a.hygiene, TakeChanges: a.takeChanges, Toil: a.toil, LogToil: a.logToil, Requests: a.requests, Delivery: a.delivery, Gate: a.gate, Gates: a.gates.List, Verification: a.verified.Get,
 		Budget:   a.budgetReport,
 		Reaching: api.Reaching{Escalations: a.ladder, Reach: a.reach}, Whys: api.Whys{Trace: a.whyFinding, Explain: a.explain},
 		Roster:   a.roster,
 		Patterns: a.patterns, Telemetry: a.telemetry, Overview: a.overview, Views: view.NewBook(a.db),
-		Traces: a.traces, Logs: a.logs, Calls: a.seenCalls,
+		Traces: a.traces, Logs: a.logs, AskedLogs: a.askedLogs, Calls: a.seenCalls,
 		Started: a.started, Logger: a.o.Logger.With("room", "api"), Version: a.o.Version, Closing: a.closing,
 	})
 	if err != nil {

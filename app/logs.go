@@ -102,5 +102,5 @@ func (a *App) logRoutes(mux *http.ServeMux, open func(http.Handler) http.Handler
 	mux.Handle("POST /loki/api/v1/push", open(loki.Handler(a.logs, a.bodyBytes)))
 	mux.Handle("POST /insert/jsonline", open(jsonline.Handler(a.logs, a.bodyBytes)))
 	mux.Handle("POST /insert/journald/upload", open(journald.Handler(a.logs, a.bodyBytes)))
-	mux.Handle("/select/logsql/", open(logsql.New(logsql.Options{Store: a.logs, Closing: a.closing, Used: func(text string) { a.usage.Used(usage.Logs, text, time.Now()) }})))
+	mux.Handle("/select/logsql/", open(logsql.New(logsql.Options{Store: a.logs, Closing: a.closing, Used: a.askedLogs})))
 }

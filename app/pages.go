@@ -24,7 +24,7 @@ func (a *App) pages() (http.Handler, error) {
 		Workspace: a.ws, WorkspaceProblems: a.refused, Journal: a.db, Findings: a.findings, Incidents: a.incidents, Desk: a.incidents, Outcomes: a.outcomes, OutcomeLinks: a.outcomes, AlertReview: a.tuning, StatusPages: a.status, Changes: a.changes,
 		Runs: a.runs, Reviews: a.reviews, Silences: silences{a.alerts}, Accounts: accounts{a.accounts},
 		Query: a.instant, QueryRange: a.series, Replay: a.replay, Hygiene: a.hygiene, Toil: a.toil, LogToil: a.logToil, Requests: a.requests, Delivery: a.delivery, Gate: a.gate, Gates: a.gates.List, Verification: a.verified.Get,
-		Guide: a.runs, Loans: a.accounts, Paging: api.Paging, Logs: a.logs, Traces: a.traces, Exemplars: a.exemplars,
+		Guide: a.runs, Loans: a.accounts, Paging: api.Paging, Logs: a.logs, AskedLogs: a.askedLogs, Traces: a.traces, Exemplars: a.exemplars,
 		Patterns: a.patterns, LabelValues: a.labelValues, Overview: a.overview, Views: view.NewBook(a.db),
 		Rules:  a.allRules,
 		Budget: a.budgetReport,
@@ -43,7 +43,7 @@ func (a *App) refused() (declare.Problems, time.Time) {
 }
 
 func (a *App) instant(ctx context.Context, expr string, at time.Time) ([]web.Series, error) {
-	v, err := a.engine.Query(ctx, expr, at)
+	v, err := a.ask(ctx, expr, at)
 	if err != nil {
 		return nil, err
 	}
@@ -55,6 +55,7 @@ func (a *App) instant(ctx context.Context, expr string, at time.Time) ([]web.Ser
 }
 
 func (a *App) series(ctx context.Context, expr string, from, to time.Time, step time.Duration) ([]web.Series, error) {
+	a.askedMetrics(expr, time.Now())
 	m, err := a.engine.Range(ctx, expr, from, to, step)
 	if err != nil {
 		return nil, err

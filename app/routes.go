@@ -31,7 +31,7 @@ func (a *App) routes() (http.Handler, error) {
 	}
 	prom := apiprom.New(apiprom.Options{
 		Explain:   a.ruleEvaluation,
-		Queryable: a.metrics, Exemplars: a.metrics, Engine: a.engine.QueryEngine(), Rules: a.rules.Manager(), Targets: targets,
+		Queryable: a.metrics, Exemplars: a.metrics, Engine: asking{a.engine.QueryEngine(), a.askedMetrics}, Rules: a.rules.Manager(), Targets: targets,
 		Gatherer: a.reg, Registerer: a.reg, Logger: a.o.Logger.With("room", "api"), Version: a.o.Version,
 	})
 	open, person := a.openOnLoopback, a.person

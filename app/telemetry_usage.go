@@ -99,33 +99,6 @@ func (t *taking) book() {
 // resolves those that are over.
 func (a *App) judgeTelemetry(ctx context.Context, now time.Time) {
 	w := a.ws()
-	for _, f := range w.RuleFiles { // what is alerted on is used
-		for _, g := range f.Logs {
-			for _, r := range g.Rules {
-				a.usage.Used(usage.Logs, r.Expr, now)
-			}
-		}
-	}
-	for _, f := range w.RuleFiles {
-		if f.Groups == nil {
-			continue
-		}
-		for _, g := range f.Groups.Groups {
-			for _, r := range g.Rules {
-				a.usedSpans(r.Expr, now)
-			}
-		}
-	}
-	for _, o := range w.Objectives {
-		if o.Ratio != nil {
-			for _, q := range []string{o.Ratio.Good, o.Ratio.Bad, o.Ratio.Total} {
-				a.usedSpans(q, now)
-			}
-			for _, l := range o.Ratio.Logs {
-				a.usage.Used(usage.Logs, l.Filter, now)
-			}
-		}
-	}
 	expects := map[string][]string{}
 	for _, s := range w.Services {
 		for _, sig := range strings.FieldsFunc(s.Annotations[annotationTelemetry], func(r rune) bool { return r == ',' || r == ' ' }) {
@@ -137,19 +110,17 @@ func (a *App) judgeTelemetry(ctx context.Context, now time.Time) {
 	if err := a.tookMetrics(ctx, now); err != nil && ctx.Err() == nil {
 		a.o.Logger.Error("cannot count series by service", "err", err)
 	}
-	gaps := a.usage.Gaps(expects, now)
-	if now.Sub(a.wideAt) >= wideEvery { // it reads every series
+	if now.Sub(a.wideAt) >= wideEvery { // it reads every series, and every query of the workspace
 		a.wideAt = now
-		wide, err := a.spreads(ctx, w.Settings.Limits.ActiveSeries)
+		a.declaredUses(w, now)
+		wide, err := a.spreads(ctx, w.Settings.Limits.ActiveSeries, now)
 		if err != nil && ctx.Err() == nil {
 			a.o.Logger.Error("cannot count label values by service", "err", err)
 		} else {
 			a.wide = wide
 		}
 	}
-	for service, why := range a.wide {
-		gaps = append(gaps, usage.Gap{Signal: usage.Metrics, Service: service, Kind: "wide", Since: a.wideAt, Why: why})
-	}
+	gaps := append(a.usage.Gaps(expects, now), a.wide...)
 	names := map[string]string{"stopped": "TelemetryStopped", "missing": "TelemetryMissing", "unused": "TelemetryUnused", "heavy": "TelemetryHeavy", "wide": "TelemetryCardinality"}
 	severities := map[string]detect.Severity{"stopped": detect.Ticket, "missing": detect.Ticket, "unused": detect.Info, "heavy": detect.Info, "wide": detect.Ticket}
 	var seen []detect.Finding
@@ -181,13 +152,6 @@ func (a *App) judgeTelemetry(ctx context.Context, now time.Time) {
 	}
 	if err := a.findings.Observe(ctx, now, seen); err != nil {
 		a.o.Logger.Error("cannot take findings on telemetry", "err", err)
-	}
-}
-
-// usedSpans books that an expression reads series that are made of spans.
-func (a *App) usedSpans(expr string, now time.Time) {
-	if strings.Contains(expr, "traces_spanmetrics_") || strings.Contains(expr, "traces_service_graph_") {
-		a.usage.Used(usage.Traces, expr, now)
 	}
 }
 
@@ -248,22 +212,27 @@ func (a *App) eachService(ctx context.Context, f func(label, service string, ix 
 	return ctx.Err()
 }
 
-// spreads are the services with too many series, and the label that makes them.
-func (a *App) spreads(ctx context.Context, limit int) (map[string]string, error) {
-	out := map[string]string{}
+// spreads are the services with too many series, and the label that makes them, and those
+// most of whose series nobody asks for.
+func (a *App) spreads(ctx context.Context, limit int, now time.Time) ([]usage.Gap, error) {
+	if err := a.tookNames(ctx, now); err != nil {
+		return nil, err
+	}
+	var out []usage.Gap
 	err := a.eachService(ctx, func(label, service string, ix tsdb.IndexReader) error {
 		p, err := ix.Postings(ctx, label, service)
 		if err != nil {
 			return err
 		}
 		s := usage.Spread{Service: service}
-		values := map[string]map[string]bool{}
+		values, names := map[string]map[string]bool{}, map[string]int{}
 		var b labels.ScratchBuilder
 		for p.Next() {
 			if err := ix.Series(p.At(), &b, nil); err != nil {
 				continue // it went meanwhile
 			}
 			s.Series++
+			names[b.Labels().Get(labels.MetricName)]++
 			b.Labels().Range(func(l labels.Label) {
 				if values[l.Name] == nil {
 					values[l.Name] = map[string]bool{}
@@ -277,11 +246,42 @@ func (a *App) spreads(ctx context.Context, limit int) (map[string]string, error)
 			}
 		}
 		if why, wide := s.Wide(limit); wide {
-			out[strings.Clone(service)] = why
+			out = append(out, usage.Gap{Signal: usage.Metrics, Service: strings.Clone(service), Kind: "wide", Since: now, Why: why})
+		}
+		if why, idle := a.usage.IdleOf(service, names, now); idle {
+			out = append(out, usage.Gap{Signal: usage.Metrics, Service: strings.Clone(service), Kind: "unused", Since: now, Why: why})
 		}
 		return p.Err()
 	})
 	return out, err
+}
+
+// tookNames books how many series each metric has in the head.
+func (a *App) tookNames(ctx context.Context, now time.Time) error {
+	ix, err := a.metrics.Head().Index()
+	if err != nil {
+		return err
+	}
+	defer ix.Close()
+	names, err := ix.LabelValues(ctx, labels.MetricName, nil)
+	if err != nil {
+		return err
+	}
+	series := make(map[string]int, len(names))
+	for _, n := range names {
+		p, err := ix.Postings(ctx, labels.MetricName, n)
+		if err != nil {
+			return err
+		}
+		for p.Next() {
+			series[n]++
+		}
+		if err := p.Err(); err != nil {
+			return err
+		}
+	}
+	a.usage.Stores(series, now)
+	return nil
 }
 
 const mostOf = 20
@@ -297,6 +297,12 @@ func (a *App) telemetry(ctx context.Context, from, to time.Time) (api.Telemetry,
 	t.Series = stats.NumSeries
 	t.SeriesBy = cardinalities(stats.IndexPostingStats.CardinalityMetricsStats)
 	t.ValuesBy = cardinalities(stats.IndexPostingStats.CardinalityLabelStats)
+	for i, m := range a.usage.Idle(now) {
+		t.Unused += uint64(m.Series)
+		if i < mostOf {
+			t.UnusedBy = append(t.UnusedBy, api.Cardinality{Name: m.Name, Count: uint64(m.Series)})
+		}
+	}
 	t.JobsBy = cardinalities(a.metrics.Head().Stats("job", mostOf).IndexPostingStats.CardinalityMetricsStats)
 	q, err := logs.ParseQuery("*", now)
 	if err != nil {

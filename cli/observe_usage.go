@@ -50,7 +50,7 @@ series by metric and job, labels with most values, and what nobody has asked for
 				for _, part := range []struct {
 					head string
 					list []api.Cardinality
-				}{{"METRIC", t.SeriesBy}, {"JOB", t.JobsBy}, {"LABEL", t.ValuesBy}, {"STREAM FIELD", t.LogValuesBy}} {
+				}{{"METRIC", t.SeriesBy}, {"JOB", t.JobsBy}, {"LABEL", t.ValuesBy}, {"STREAM FIELD", t.LogValuesBy}, {"UNUSED METRIC", t.UnusedBy}} {
 					if len(part.list) == 0 {
 						continue
 					}

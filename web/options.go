@@ -75,8 +75,10 @@ type Options struct {
 
 	// Logs and Traces are the stores of log lines and spans. Optional: without them there
 	// are none to look at.
-	Logs   *logs.Store
-	Traces *trace.Store
+	Logs *logs.Store
+	// AskedLogs is told the query whenever somebody asks for log lines. Optional.
+	AskedLogs func(query string)
+	Traces    *trace.Store
 	// Exemplars are requests behind the samples of an expression, the newest first.
 	// Optional.
 	Exemplars func(ctx context.Context, expr string, from, to time.Time) ([]Exemplar, error)

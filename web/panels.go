@@ -228,6 +228,7 @@ var averages = regexp.MustCompile(`\b(avg|min|max|median|quantile|stddev|row_min
 func (p painter) logQuery(text string) (*logs.Query, error) {
 	q, err := logs.ParseQuery(text, p.To)
 	if err == nil {
+		p.askedLogs(text)
 		q.AddTimeFilter(p.From.UnixNano(), p.To.UnixNano())
 	}
 	return q, err

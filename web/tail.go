@@ -57,6 +57,7 @@ func (s *site) tail(w http.ResponseWriter, r *http.Request, _ act.Identity) erro
 	if !q.CanLiveTail() {
 		return &act.InvalidError{Field: "logs", Got: query, Want: "LogsQL that finds lines, and does not count, sort or limit them"}
 	}
+	s.askedLogs(query)
 	end := time.Now().Add(-tailLag)
 	start := end.Add(-5 * time.Second)
 	if n, err := strconv.ParseInt(r.Header.Get("Last-Event-ID"), 10, 64); err == nil {

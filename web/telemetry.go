@@ -71,6 +71,13 @@ func severityOf(text string) string {
 	return ""
 }
 
+// askedLogs tells of a query that somebody asks of the log lines.
+func (s *site) askedLogs(query string) {
+	if s.AskedLogs != nil {
+		s.AskedLogs(query)
+	}
+}
+
 func (s *site) lines(ctx context.Context, query string, from, to time.Time) *logsPanel {
 	p := &logsPanel{Query: query}
 	ctx, cancel := context.WithTimeout(ctx, linesWait)
@@ -93,6 +100,7 @@ func (s *site) lines(ctx context.Context, query string, from, to time.Time) *log
 	if err != nil {
 		return fail(err)
 	}
+	s.askedLogs(query)
 	p.Counts = !q.CanLiveTail()
 	if q, err = parse(fmt.Sprintf(" | sort by (_time desc) limit %d", shownLines+1)); err != nil {
 		return fail(err)

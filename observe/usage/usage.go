@@ -65,13 +65,14 @@ type account struct {
 type Ledger struct {
 	mu       sync.Mutex
 	accounts map[Key]*account
-	used     map[string]time.Time // signal and service, or a metric's name; "*" for all
+	used     map[string]time.Time // signal and service; "*" for all
+	metrics  map[string]*metric   // by name
 	since    time.Time            // when it began to watch
 }
 
 // NewLedger makes an empty ledger.
 func NewLedger(now time.Time) *Ledger {
-	return &Ledger{accounts: map[Key]*account{}, used: map[string]time.Time{}, since: now}
+	return &Ledger{accounts: map[Key]*account{}, used: map[string]time.Time{}, metrics: map[string]*metric{}, since: now}
 }
 
 // Took counts what was stored of a sender.
@@ -195,7 +196,10 @@ func (a *account) stopped(now time.Time) bool {
 }
 
 func (l *Ledger) unused(a *account, now time.Time) bool {
-	if a.Signal == Metrics { // a query of a metric concerns whoever sends it, and names nobody
+	if a.Signal == Metrics { // a query of a metric names no service: see Named
+		return false
+	}
+	if now.Sub(a.Last) >= 24*time.Hour { // there is nothing to ask for
 		return false
 	}
 	since := l.since
@@ -293,12 +297,13 @@ type saved struct {
 	Since    time.Time            `json:"since"`
 	Accounts []*account           `json:"accounts"`
 	Used     map[string]time.Time `json:"used"`
+	Metrics  map[string]metric    `json:"metrics,omitempty"`
 }
 
 // Save writes the ledger to a file, whole or not at all.
 func (l *Ledger) Save(path string) error {
 	l.mu.Lock()
-	out := saved{Since: l.since, Used: l.used}
+	out := saved{Since: l.since, Used: l.used, Metrics: l.metricsOf()}
 	for _, a := range l.accounts {
 		out.Accounts = append(out.Accounts, a)
 	}
@@ -345,6 +350,9 @@ func Load(path string, now time.Time) (*Ledger, error) {
 	l.since = in.Since
 	for k, v := range in.Used {
 		l.used[k] = v
+	}
+	for n, m := range in.Metrics {
+		l.metrics[n] = &m
 	}
 	for _, a := range in.Accounts {
 		if a.Senders == nil {
