@@ -25,15 +25,34 @@ type BudgetRule struct {
 	Pos   Position
 }
 
-// Freeze is a time in which nothing is changed.
+// Freeze is a time in which nothing is changed, or all times of a calendar.
 type Freeze struct {
 	Name      string
 	From, To  time.Time
+	Events    []Holiday // of its calendar, in order of From; instead of From and To
 	Why       string
 	Services  []ServiceID // empty: all
 	Kinds     []string    // kinds that may go all the same
 	Overrides []FreezeOverride
 	Pos       Position
+}
+
+// Times are when it holds, in order of From.
+func (f Freeze) Times() []Holiday {
+	if f.From.IsZero() {
+		return f.Events
+	}
+	return []Holiday{{From: f.From, To: f.To}}
+}
+
+// Holds says whether it holds at a time: by the time that ends last.
+func (f Freeze) Holds(at time.Time) (now Holiday, ok bool) {
+	for _, t := range f.Times() {
+		if !at.Before(t.From) && at.Before(t.To) && t.To.After(now.To) {
+			now, ok = t, true
+		}
+	}
+	return now, ok
 }
 
 // FreezeOverride lets a service through a freeze, by the name of who decided it.

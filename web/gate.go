@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/evenkeel/evenkeel/act"
 	"github.com/evenkeel/evenkeel/act/gate"
@@ -23,9 +24,27 @@ type gateView struct {
 	Off      bool
 }
 
+// freezeRow is a time of a freeze.
 type freezeRow struct {
 	declare.Freeze
+	declare.Holiday
 	Now bool
+}
+
+// shownFreezes is how many times to come of one freeze are shown.
+const shownFreezes = 3
+
+// freezes are the times of freezes that are not over, those of each in order.
+func freezes(p declare.GatePolicy, now time.Time) (out []freezeRow) {
+	for _, f := range p.Freezes {
+		n := 0
+		for _, t := range f.Times() {
+			if now.Before(t.To) && n < shownFreezes {
+				out, n = append(out, freezeRow{f, t, !now.Before(t.From)}), n+1
+			}
+		}
+	}
+	return out
 }
 
 func (s *site) gate(w http.ResponseWriter, r *http.Request, me act.Identity) error {
@@ -37,12 +56,7 @@ func (s *site) showGate(w http.ResponseWriter, r *http.Request, me act.Identity,
 	ws := s.Workspace()
 	v := gateView{Page: s.page(r, me, "Gate", "gate"), Services: ws.Services, Kinds: act.Kinds, Form: form, Answer: answer, Policy: ws.Gate, Off: s.Gate == nil}
 	v.Problem = problem
-	now := s.Now()
-	for _, f := range ws.Gate.Freezes {
-		if now.Before(f.To) {
-			v.Freezes = append(v.Freezes, freezeRow{f, !now.Before(f.From)})
-		}
-	}
+	v.Freezes = freezes(ws.Gate, s.Now())
 	if s.Gates != nil {
 		var err error
 		if v.Answers, err = s.Gates(r.Context(), "", 50); err != nil {

@@ -250,7 +250,8 @@ func Blocked(p declare.GatePolicy, c act.Change, at time.Time) (Reason, bool) {
 	}
 	passed := ""
 	for _, f := range p.Freezes {
-		if at.Before(f.From) || !at.Before(f.To) || !fits(f.Services) {
+		now, holds := f.Holds(at)
+		if !holds || !fits(f.Services) {
 			continue
 		}
 		if c.Kind == act.Rollback || slices.Contains(f.Kinds, string(c.Kind)) {
@@ -265,7 +266,11 @@ func Blocked(p declare.GatePolicy, c act.Change, at time.Time) (Reason, bool) {
 			return fits(o.Services) && (o.Until.IsZero() || at.Before(o.Until))
 		})
 		if i < 0 {
-			return Reason{"freeze", Fail, fmt.Sprintf("freeze %s holds until %s%s (%s)", f.Name, f.To.Format("2006-01-02 15:04 MST"), why, f.Pos)}, true
+			name := f.Name
+			if now.Name != "" {
+				name += " (" + now.Name + ")"
+			}
+			return Reason{"freeze", Fail, fmt.Sprintf("freeze %s holds until %s%s (%s)", name, now.To.Format("2006-01-02 15:04 MST"), why, f.Pos)}, true
 		}
 		passed = fmt.Sprintf("freeze %s is overridden by %s: %s", f.Name, f.Overrides[i].By, f.Overrides[i].Why)
 	}

@@ -66,6 +66,14 @@ func TestDecide(t *testing.T) {
 
 	freeze := declare.Freeze{Name: "peak", From: noon.Add(-time.Hour), To: noon.Add(time.Hour), Why: "the big sale"}
 	f("a freeze", func(in *Input) { in.Policy.Freezes = []declare.Freeze{freeze} }, No, "the big sale")
+	company := declare.Freeze{Name: "company", Events: []declare.Holiday{{Name: "inventory", From: noon.Add(-48 * time.Hour), To: noon.Add(-24 * time.Hour)}, {Name: "year end", From: noon.Add(-time.Hour), To: noon.Add(time.Hour)}, {Name: "books", From: noon, To: noon.Add(2 * time.Hour)}}}
+	f("a freeze of a calendar", func(in *Input) { in.Policy.Freezes = []declare.Freeze{company} }, No, "freeze company (books) holds until 2026-03-02 14:00 UTC")
+	f("one between its events", func(in *Input) {
+		over := company
+		over.Events = over.Events[:1]
+		in.Policy.Freezes = []declare.Freeze{over}
+	}, Yes, "")
+	f("one of an empty calendar", func(in *Input) { in.Policy.Freezes = []declare.Freeze{{Name: "company"}} }, Yes, "")
 	f("a freeze of others", func(in *Input) {
 		other := freeze
 		other.Services = []declare.ServiceID{"payments"}

@@ -26,12 +26,19 @@ func Default() declare.GatePolicy {
 	return p
 }
 
-// Read reads the policy.
-func Read(file string, data []byte, sink *declare.Problems) (declare.GatePolicy, []yamldoc.Reference) {
+// Calendar is a freeze whose times are those of a calendar.
+type Calendar struct {
+	At       yamldoc.Node // names it
+	Freeze   int          // of the policy
+	Location *time.Location
+}
+
+// Read reads the policy, and which of its freezes a calendar is to fill.
+func Read(file string, data []byte, sink *declare.Problems) (declare.GatePolicy, []yamldoc.Reference, []Calendar) {
 	p := Default()
 	d, ok := yamldoc.One(file, data, sink)
 	if !ok {
-		return p, nil
+		return p, nil, nil
 	}
 	r := &reader{loc: time.UTC}
 	d.Only("timezone", "budget", "freezes", "windows", "override", "concurrent", "verify")
@@ -61,7 +68,7 @@ func Read(file string, data []byte, sink *declare.Problems) (declare.GatePolicy,
 	slices.SortStableFunc(p.Budget, func(a, b declare.BudgetRule) int { return cmp.Compare(a.Below, b.Below) })
 	seen := map[string]bool{}
 	for _, n := range d.Field("freezes").List() {
-		f := r.freeze(n)
+		f := r.freeze(n, len(p.Freezes))
 		if seen[f.Name] {
 			n.Field("name").Problem(f.Name, "each freeze once", "")
 		}
@@ -71,12 +78,13 @@ func Read(file string, data []byte, sink *declare.Problems) (declare.GatePolicy,
 	for _, n := range d.Field("windows").List() {
 		p.Windows = append(p.Windows, r.window(n))
 	}
-	return p, r.references
+	return p, r.references, r.calendars
 }
 
 type reader struct {
 	loc        *time.Location
 	references []yamldoc.Reference
+	calendars  []Calendar
 }
 
 func zone(n yamldoc.Node, otherwise *time.Location) *time.Location {
@@ -156,15 +164,25 @@ func (r *reader) budget(n yamldoc.Node) declare.BudgetRule {
 	return declare.BudgetRule{Below: share(n.Field("below")), Kinds: kinds(n.Field("kinds")), Risk: risk(n.Field("risk"), declare.RiskNone), Why: n.Field("why").String(), Pos: n.Pos()}
 }
 
-func (r *reader) freeze(n yamldoc.Node) declare.Freeze {
-	n.Only("name", "from", "to", "why", "services", "kinds", "overrides", "timezone")
+func (r *reader) freeze(n yamldoc.Node, index int) declare.Freeze {
+	n.Only("name", "from", "to", "calendar", "why", "services", "kinds", "overrides", "timezone")
 	loc := r.loc
 	if tz := n.Field("timezone"); !tz.Missing() {
 		loc = zone(tz, loc)
 	}
 	f := declare.Freeze{
-		Name: n.Field("name").Required("the freeze's name"), From: at(n.Field("from"), loc, true), To: at(n.Field("to"), loc, true), Why: n.Field("why").String(),
+		Name: n.Field("name").Required("the freeze's name"), Why: n.Field("why").String(),
 		Services: r.services(n.Field("services")), Kinds: kinds(n.Field("kinds")), Pos: n.Pos(),
+	}
+	if c := n.Field("calendar"); c.Missing() {
+		f.From, f.To = at(n.Field("from"), loc, true), at(n.Field("to"), loc, true)
+	} else {
+		for _, key := range []string{"from", "to"} {
+			if other := n.Field(key); !other.Missing() {
+				other.Problem(other.Text(), "calendar or from and to, not both", "")
+			}
+		}
+		r.calendars = append(r.calendars, Calendar{c, index, loc})
 	}
 	if !f.From.IsZero() && !f.To.IsZero() && !f.From.Before(f.To) {
 		n.Field("to").Problem(n.Field("to").Text(), "a time after from", "")

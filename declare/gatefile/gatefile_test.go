@@ -28,7 +28,7 @@ windows:
 
 func TestRead(t *testing.T) {
 	var problems declare.Problems
-	p, references := Read(Name, []byte(whole), &problems)
+	p, references, _ := Read(Name, []byte(whole), &problems)
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
@@ -45,7 +45,7 @@ func TestRead(t *testing.T) {
 	if len(references) != 2 {
 		t.Errorf("got %v", references)
 	}
-	if p, _ := Read(Name, nil, &problems); p.Within != time.Hour || p.Verify.Window != 10*time.Minute {
+	if p, _, _ := Read(Name, nil, &problems); p.Within != time.Hour || p.Verify.Window != 10*time.Minute {
 		t.Errorf("got %+v", p)
 	}
 }
@@ -64,6 +64,7 @@ func TestMistakes(t *testing.T) {
 	f("budget: [{below: much}]", `policies/gate.yml:1:18: budget[0].below: got "much", expected a share of the budget as 25%`)
 	f("freezes: [{name: a, from: 2026-02-01, to: 2026-01-01}]", `policies/gate.yml:1:43: freezes[0].to: got "2026-01-01", expected a time after from`)
 	f("freezes: [{name: a, from: soon, to: 2026-01-01}]", `policies/gate.yml:1:27: freezes[0].from: got "soon", expected a time as 2026-12-20 or 2026-12-20T18:00`)
+	f("freezes: [{name: a, calendar: a.ics, to: 2026-01-01}]", `policies/gate.yml:1:42: freezes[0].to: got "2026-01-01", expected calendar or from and to, not both`)
 	f("windows: [{name: a, days: [noday], from: '08:00', to: '07:00'}]", "policies/gate.yml:1:55: windows[0].to: got \"07:00\", expected a time of day after from\npolicies/gate.yml:1:28: windows[0].days[0]: got \"noday\", expected one of sun, mon, tue, wed, thu, fri, sat\npolicies/gate.yml:1:27: windows[0].days: expected at least one day")
 	f("verify: {rollback: maybe}", `policies/gate.yml:1:20: verify.rollback: got "maybe", expected offer or start`)
 	f("timezone: Mars", `policies/gate.yml:1:11: timezone: got "Mars", expected a time zone of the IANA database, as Europe/Vienna`)
@@ -74,7 +75,7 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte("windows: [{days: [mon], from: '24:00', to: '24:00'}]"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var problems declare.Problems
-		p, _ := Read(Name, data, &problems)
+		p, _, _ := Read(Name, data, &problems)
 		for _, b := range p.Budget {
 			if !(b.Below >= 0 && b.Below <= 1) {
 				t.Errorf("%v", b)

@@ -146,7 +146,7 @@ func alone(name string, data []byte) (declare.Problems, error) {
 	w := &declare.Workspace{Dir: filepath.Dir(name), Settings: settings.Default()}
 	p := parts{w: w, problems: &problems, calendars: map[string][]byte{}}
 	p.read(file{place, data})
-	p.places = nil // calendars beside it cannot be looked up
+	p.places, p.freezes = nil, nil // calendars beside it cannot be looked up
 	p.join()
 	for i := range problems {
 		problems[i].File = name

@@ -84,6 +84,7 @@ type parts struct {
 	tests      []yamldoc.Node
 	blueprints map[string]map[string][]byte // by folder, then by file
 	places     []oncall.Calendar            // that calendars fill
+	freezes    []gatefile.Calendar          // that calendars fill too
 	calendars  map[string][]byte            // by name of the file
 }
 
@@ -118,8 +119,10 @@ func (p *parts) read(f file) {
 		p.references, p.places = append(p.references, got.References...), append(p.places, got.Calendars...)
 	case "policies":
 		if f.name == gatefile.Name {
-			gate, references := gatefile.Read(f.name, f.data, p.problems)
-			w.Gate, p.references = gate, append(p.references, references...)
+			gate, references, calendars := gatefile.Read(f.name, f.data, p.problems)
+			w.Gate, p.references, p.freezes = gate, append(p.references, references...), calendars
+		} else if path.Ext(f.name) == ".ics" {
+			p.calendars[f.name] = f.data // read where a freeze names it
 		}
 	case "requests":
 		if item, references := request.Read(f.name, f.data, p.problems); item != nil {
@@ -176,6 +179,7 @@ func (p *parts) join() {
 		}
 	}
 	oncall.Fill(p.places, func(name string) ([]byte, bool) { data, ok := p.calendars[name]; return data, ok }, oncall.Who(w.People))
+	p.freeze()
 	by(w.Services, func(s *declare.Service) string { return string(s.ID) })
 	by(w.Resources, func(r *declare.Resource) string { return string(r.ID) })
 	by(w.Systems, func(s *declare.System) string { return s.Name })

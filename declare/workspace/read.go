@@ -172,7 +172,7 @@ func wanted(name string) bool {
 	if top == "runbooks" {
 		return ext == ".md"
 	}
-	if top == "oncall" && ext == ".ics" {
+	if (top == "oncall" || top == "policies") && ext == ".ics" {
 		return true
 	}
 	return ext == ".yml" || ext == ".yaml"
