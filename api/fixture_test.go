@@ -203,7 +203,8 @@ func newWorld(t *testing.T) *world {
 	go func() { ran <- w.runs.Run(ctx) }()
 	t.Cleanup(func() { stop(); must(t, <-ran) })
 	w.accounts = account.New(w.db)
-	w.outcomes = outcome.New(w.db, log)
+	w.outcomes, err = outcome.Open(t.Context(), w.db, log)
+	must(t, err)
 	budgets := budget.New(budget.Options{Ranges: engine.Ranges, Query: engine.Query})
 	w.options = Options{
 		Workspace: func() *declare.Workspace { return ws }, WorkspaceProblems: func() (declare.Problems, time.Time) { return nil, at },

@@ -123,6 +123,17 @@ func TestCalendars(t *testing.T) {
 	}
 }
 
+// TestFollowedCalendars: how each stands, without its URL.
+func TestFollowedCalendars(t *testing.T) {
+	w := newRota(t)
+	w.options.Workspace().Schedules[0].Layers[0].Feed = "https://calendar.example/a-secret.ics"
+	all := do[List[respond.FollowedCalendar]](w, alice, http.MethodGet, "/oncall/calendars?schedule=shop", nil, ok).Items
+	if len(all) != 1 || all[0].Layer != "weeks" || all[0].Host != "calendar.example" || !all[0].Tried.IsZero() || strings.Contains(fmt.Sprint(all), "secret") {
+		t.Errorf("%+v", all)
+	}
+	do[ErrorBody](w, alice, http.MethodGet, "/oncall/calendars?schedule=shp", nil, http.StatusNotFound)
+}
+
 // TestLoad counts pages, hours and nights by team, and names nobody.
 func TestLoad(t *testing.T) {
 	w := newRota(t)

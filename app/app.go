@@ -221,14 +221,15 @@ func (a *App) connect(ctx context.Context) (err error) {
 	}
 	a.accounts = account.New(a.db)
 	a.changes = change.New(change.Options{DB: a.db, Known: a.known, OnRecord: a.onChange, Touched: a.touched})
+	if a.outcomes, err = outcome.Open(ctx, a.db, log.With("room", "respond")); err != nil {
+		return err
+	}
 	a.incidents = incident.New(incident.Options{
 		DB: a.db, Logger: log.With("room", "respond"), Distances: a.distances, TeamOf: a.teamOf, OnCall: a.onCall,
 		Known:   func(p declare.PersonID) bool { return a.ws().Person(p) != nil },
 		Wording: func(phase respond.Phase) string { return a.ws().Settings.UpdateTemplates[string(phase)] },
 		Onset:   a.onset, Suspects: a.suspects, URL: a.link, TierOf: a.tierOf, Moved: a.findings.Moved,
-		OutcomeLink: func(ctx context.Context, finding int64, opened time.Time) (string, error) {
-			return a.outcomes.LinkTo(ctx, finding, opened)
-		},
+		OutcomeLink: a.outcomes.LinkTo,
 	})
 	if err = a.connectReach(ctx); err != nil {
 		return err

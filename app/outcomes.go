@@ -5,13 +5,11 @@ import (
 
 	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/learn/tune"
-	"github.com/evenkeel/evenkeel/respond/outcome"
 	"github.com/evenkeel/evenkeel/respond/status"
 )
 
 // keepOutcomes connects what became of findings with what is learned from it.
 func (a *App) keepOutcomes() {
-	a.outcomes = outcome.New(a.db, a.o.Logger.With("room", "respond"))
 	a.part("respond: outcomes", a.outcomes.Run)
 	a.status = status.New(status.Options{DB: a.db, Workspace: a.ws, Incident: a.incidents.Get, URL: a.link, Logger: a.o.Logger.With("room", "respond")})
 	if !a.o.Offline {

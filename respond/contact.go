@@ -83,7 +83,8 @@ type Reach interface {
 	SetQuiet(ctx context.Context, now time.Time, actor journal.Actor, who declare.PersonID, r QuietRule) error
 	// Deliveries are of an incident or of a person, newest first.
 	Deliveries(ctx context.Context, n Number, who declare.PersonID) ([]Delivery, error)
-	// Link reads an acknowledge link's path; ErrNoLink for one that is none or over.
+	// Link reads an acknowledge link's path; ErrNoLink for one that is none, ErrLinkEnded for
+	// one that is over.
 	Link(ctx context.Context, now time.Time, token string) (Delivery, error)
 	// UseLink marks it used, once; an *InvalidError the second time.
 	UseLink(ctx context.Context, now time.Time, token string) (Delivery, error)
@@ -91,6 +92,7 @@ type Reach interface {
 
 // What is not there; each is ErrNotFound too.
 const (
-	ErrNoMethod = notFound("no such contact method")
-	ErrNoLink   = notFound("this link is none, or it has ended")
+	ErrNoMethod  = notFound("no such contact method")
+	ErrNoLink    = notFound("this link was not made here, or not all of it has come")
+	ErrLinkEnded = notFound("this link has ended")
 )

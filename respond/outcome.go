@@ -64,8 +64,9 @@ type Episode struct {
 // without a sign-in: signed, of one finding, and good for one time.
 type OutcomeLinks interface {
 	// LinkTo makes the token of a finding's link; the same each time.
-	LinkTo(ctx context.Context, finding int64, opened time.Time) (token string, err error)
-	// Link reads a token; ErrNoLink for one that was not made here, or is too old.
+	LinkTo(finding int64, opened time.Time) (token string)
+	// Link reads a token; ErrNoLink for one that was not made here, ErrLinkEnded for one that
+	// is too old.
 	Link(ctx context.Context, now time.Time, token string) (finding int64, used bool, err error)
 	// UseLink labels the finding. A link that was used, and a finding of which a person has
 	// said it, are refused with an InvalidError.

@@ -171,11 +171,12 @@ type outcomeLinks struct {
 	used bool
 }
 
-func (b *outcomeLinks) LinkTo(context.Context, int64, time.Time) (string, error) {
-	return "c.1.sig", nil
-}
+func (b *outcomeLinks) LinkTo(int64, time.Time) string { return "c.1.sig" }
 
 func (b *outcomeLinks) Link(_ context.Context, _ time.Time, token string) (int64, bool, error) {
+	if token == "c.0.sig" {
+		return 0, false, respond.ErrLinkEnded
+	}
 	if token != "c.1.sig" {
 		return 0, false, respond.ErrNoLink
 	}
@@ -222,6 +223,9 @@ func TestOutcomeLink(t *testing.T) {
 	}
 	if page := body(t, get(t, h, e, "", "/outcome/c.1.sig")); !strings.Contains(page, "used already") || strings.Contains(page, "<button name=\"outcome\"") {
 		t.Errorf("after use:\n%s", page)
+	}
+	if res := get(t, h, e, "", "/outcome/c.0.sig"); res.StatusCode != http.StatusGone || !strings.Contains(body(t, res), "This link has ended") {
+		t.Errorf("an old link: %d", res.StatusCode)
 	}
 	for _, path := range []string{"/outcome/c.1.gis", "/outcome/12"} {
 		if res := get(t, h, e, "", path); res.StatusCode != http.StatusNotFound {

@@ -48,6 +48,10 @@ func explainError(err error) (status int, heading, message, hint string) {
 	switch {
 	case errors.Is(err, context.Canceled):
 		return 0, "", "", ""
+	case errors.Is(err, respond.ErrLinkEnded):
+		return http.StatusGone, "This link has ended", "A link in a message works for a time only, and that is over.", "Sign in to see how it stands now."
+	case errors.Is(err, respond.ErrNoLink):
+		return http.StatusNotFound, "This link does not work", "Not all of it has come, or it was changed on the way.", "Open it from the message again, or copy all of it. Or sign in."
 	case errors.Is(err, act.ErrNotFound), errors.Is(err, detect.ErrNotFound), errors.Is(err, respond.ErrNotFound), errors.Is(err, learn.ErrNotFound):
 		return http.StatusNotFound, "Not here", "There is nothing at this address.", "It may have been renamed in the workspace, or the link is mistyped. Search with / or go back to what needs you now."
 	case errors.As(err, &denied):

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -148,7 +149,29 @@ type ackView struct {
 	Incident respond.Incident
 	Done     bool
 	Why      string // it cannot be done
+	Moot     string // there is nothing to do, or not for this person
+	Still    bool   // somebody acknowledged, and their time ran out
 	Token    string
+}
+
+// moot says why the button of an acknowledge link would do nothing, and whether it says
+// that somebody is still at it.
+func (s *site) moot(ctx context.Context, i respond.Incident, who declare.PersonID) (why string, still bool) {
+	switch {
+	case s.Workspace().Person(who) == nil:
+		return fmt.Sprintf("%s is in the catalogue no more. Whoever you are, sign in to acknowledge.", who), false
+	case i.Status == respond.Merged:
+		return fmt.Sprintf("It was merged into #%d: that is the one to look at.", i.MergedInto), false
+	case i.Status == respond.Acknowledged && s.Escalations != nil:
+		e, err := s.Escalations.Get(ctx, i.Number)
+		if still = err == nil && (e.Status == respond.EscalationRunning || e.Status == respond.EscalationExhausted); still {
+			return "", true
+		}
+		return "Nobody else is notified.", false
+	case i.Status != respond.Open:
+		return fmt.Sprintf("It is %s: there is nothing to acknowledge.", i.Status), false
+	}
+	return "", false
 }
 
 // ackForm only shows: what reads links ahead of people must not acknowledge.
@@ -169,6 +192,7 @@ func (s *site) showAck(w http.ResponseWriter, r *http.Request, done bool, why st
 		s.fail(w, r, act.Identity{}, err)
 		return
 	}
+	v.Moot, v.Still = s.moot(r.Context(), v.Incident, v.Delivery.Person)
 	status := http.StatusOK
 	if why != "" {
 		status = http.StatusConflict

@@ -76,6 +76,36 @@ func TestAcknowledgeFromAMessage(t *testing.T) {
 	if res := post(t, h, e, "", link+"x", nil); res.StatusCode != http.StatusNotFound {
 		t.Errorf("a forged link: %d", res.StatusCode)
 	}
+	// Where there is nothing to do, or not for this person, there is no button.
+	shows := func(what, want string) {
+		t.Helper()
+		if text := body(t, get(t, h, e, "", link)); !strings.Contains(text, want) || strings.Contains(text, "<button class") {
+			t.Errorf("%s: no %q, or a button in\n%s", what, want, text)
+		}
+	}
+	for _, s := range []respond.Status{respond.Mitigated, respond.Resolved} {
+		e.incidents[0].Status = s
+		shows(string(s), "It is "+string(s)+": there is nothing to acknowledge.")
+	}
+	e.incidents[0].Status, e.incidents[0].MergedInto = respond.Merged, 8
+	shows("merged", `<a href="/incidents/8">Open #8</a>`)
+	e.incidents[0].Status, e.incidents[0].MergedInto = respond.Open, 0
+	alice := e.ws.Person("alice")
+	alice.ID = "somebody"
+	shows("a person who has left", "alice is in the catalogue no more")
+	if res := post(t, h, e, "", link, nil); res.StatusCode != http.StatusConflict || e.incidents[0].Status != respond.Open {
+		t.Errorf("a person who has left: %d, %s", res.StatusCode, e.incidents[0].Status)
+	}
+	alice.ID = "alice"
+	later := opts
+	later.Now = func() time.Time { return time.Now().Add(73 * time.Hour) }
+	over, err := New(later)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res := get(t, over, e, "", link); res.StatusCode != http.StatusGone || !strings.Contains(body(t, res), "This link has ended") {
+		t.Errorf("an old link: %d", res.StatusCode)
+	}
 	res := post(t, h, e, "", link, nil)
 	if text := body(t, res); res.StatusCode != http.StatusOK || !strings.Contains(text, "Acknowledged by alice") {
 		t.Errorf("%d %s", res.StatusCode, text)
@@ -86,7 +116,7 @@ func TestAcknowledgeFromAMessage(t *testing.T) {
 	if res := post(t, h, e, "", link, nil); res.StatusCode != http.StatusConflict || !strings.Contains(body(t, res), "works once") {
 		t.Errorf("a second press: %d", res.StatusCode)
 	}
-	if text := body(t, get(t, h, e, "", link)); !strings.Contains(text, "used already") {
+	if text := body(t, get(t, h, e, "", link)); !strings.Contains(text, "alice used this link") {
 		t.Error("the page does not say that it was used")
 	}
 }

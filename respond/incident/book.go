@@ -39,7 +39,7 @@ type Options struct {
 	Suspects func(context.Context, respond.Incident) ([]respond.Suspect, error)
 	// OutcomeLink makes the token of the link by which a reader says what became of a
 	// finding. Optional.
-	OutcomeLink func(ctx context.Context, finding int64, opened time.Time) (string, error)
+	OutcomeLink func(finding int64, opened time.Time) string
 	// Wording is the workspace's own first wording of an update, "" for ours. Optional.
 	Wording func(phase respond.Phase) string
 	// URL makes a link to a path of the pages.

@@ -382,7 +382,7 @@ func (b *Book) enrich(ctx context.Context, f *detect.Finding, pages map[respond.
 		a = map[string]string{}
 	}
 	maps.Copy(a, says)
-	a["outcome_url"] = b.o.URL(b.outcomePath(ctx, f))
+	a["outcome_url"] = b.o.URL(b.outcomePath(f))
 	if f.Runbook != "" && !strings.Contains(f.Runbook, "://") {
 		a["runbook_url"] = b.o.URL("/runbooks/" + f.Runbook + "?incident=" + fmt.Sprint(f.Incident))
 	}
@@ -391,14 +391,9 @@ func (b *Book) enrich(ctx context.Context, f *detect.Finding, pages map[respond.
 }
 
 // outcomePath is where a reader of the message says what became of it.
-func (b *Book) outcomePath(ctx context.Context, f *detect.Finding) string {
+func (b *Book) outcomePath(f *detect.Finding) string {
 	if b.o.OutcomeLink != nil {
-		token, err := b.o.OutcomeLink(ctx, f.ID, f.OpenedAt)
-		if err == nil {
-			return "/outcome/" + token
-		}
-		// With the page that needs a sign-in the message is still worth sending.
-		b.o.Logger.Error("cannot make the link for an outcome", "finding", f.ID, "err", err)
+		return "/outcome/" + b.o.OutcomeLink(f.ID, f.OpenedAt)
 	}
 	return "/findings/" + fmt.Sprint(f.ID) + "/outcome"
 }

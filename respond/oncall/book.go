@@ -21,6 +21,7 @@ import (
 	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/journal"
 	"github.com/evenkeel/evenkeel/respond"
+	"github.com/evenkeel/evenkeel/respond/link"
 	"github.com/evenkeel/evenkeel/state"
 )
 
@@ -45,7 +46,7 @@ type Options struct {
 // Book implements respond.Roster.
 type Book struct {
 	o   Options
-	key []byte // signs calendar links
+	key *link.Key // signs calendar links
 
 	mu       sync.Mutex // guards what follows
 	live     []respond.DutyOverride
@@ -61,7 +62,7 @@ var _ respond.Roster = (*Book)(nil)
 func Open(ctx context.Context, o Options) (*Book, error) {
 	b := &Book{o: o}
 	var err error
-	if b.key, err = signingKey(ctx, o.DB); err != nil {
+	if b.key, err = link.Open(ctx, o.DB, "oncall.feed.key"); err != nil {
 		return nil, err
 	}
 	if b.readings, err = readReadings(ctx, o.DB); err != nil {

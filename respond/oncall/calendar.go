@@ -2,11 +2,8 @@ package oncall
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
 	"database/sql"
-	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -28,34 +25,9 @@ const (
 	feedAhead = 92 * 24 * time.Hour
 )
 
-// signingKey is made once and kept: links hold over restarts.
-func signingKey(ctx context.Context, db *state.DB) ([]byte, error) {
-	const name = "oncall.feed.key"
-	var text string
-	err := db.Update(ctx, func(tx *state.Tx) error {
-		err := tx.QueryRowContext(ctx, `SELECT value FROM settings WHERE key = ?`, name).Scan(&text)
-		if !errors.Is(err, sql.ErrNoRows) {
-			return err
-		}
-		fresh := make([]byte, 32)
-		if _, err := rand.Read(fresh); err != nil {
-			return err
-		}
-		text = hex.EncodeToString(fresh)
-		_, err = tx.ExecContext(ctx, `INSERT INTO settings (key, value) VALUES (?,?)`, name, text)
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("cannot read the key of calendar links: %w", err)
-	}
-	return hex.DecodeString(text)
-}
-
-// sign is what a link must carry.
-func (b *Book) sign(kind, name string, generation int64) string {
-	m := hmac.New(sha256.New, b.key)
-	fmt.Fprintf(m, "%d:%s%d:%s%d", len(kind), kind, len(name), name, generation)
-	return base64.RawURLEncoding.EncodeToString(m.Sum(nil)[:24])
+// signed is what the signature of a link is of.
+func signed(kind, name string, generation int64) string {
+	return fmt.Sprintf("%d:%s%d:%s%d", len(kind), kind, len(name), name, generation)
 }
 
 // known says whether there is such a calendar.
@@ -81,7 +53,7 @@ func (b *Book) FeedPath(ctx context.Context, kind, name string) (string, error) 
 	if err != nil {
 		return "", fmt.Errorf("cannot read calendar links: %w", err)
 	}
-	return "/ical/" + kind + "/" + url.PathEscape(name) + "/" + b.sign(kind, name, g) + ".ics", nil
+	return "/ical/" + kind + "/" + url.PathEscape(name) + "/" + b.key.Sign(signed(kind, name, g)) + ".ics", nil
 }
 
 // RenewFeed implements respond.Roster.
@@ -109,7 +81,7 @@ func (b *Book) Feed(ctx context.Context, now time.Time, kind, name, token string
 		return nil, fmt.Errorf("cannot read calendar links: %w", err)
 	}
 	// Compared before it is looked whether there is such a name: a stranger learns nothing.
-	if !hmac.Equal([]byte(b.sign(kind, name, g)), []byte(strings.TrimSuffix(token, ".ics"))) || !b.known(kind, name) {
+	if !b.key.Signed(signed(kind, name, g), strings.TrimSuffix(token, ".ics")) || !b.known(kind, name) {
 		return nil, respond.ErrNoFeed
 	}
 	return Calendar(b.Over(b.o.Workspace()), now, kind, name), nil

@@ -9,11 +9,11 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/evenkeel/evenkeel/journal"
 	"github.com/evenkeel/evenkeel/respond"
+	"github.com/evenkeel/evenkeel/respond/link"
 	"github.com/evenkeel/evenkeel/state"
 )
 
@@ -26,9 +26,7 @@ const (
 type Book struct {
 	db  *state.DB
 	log *slog.Logger
-
-	mu     sync.Mutex // guards secret
-	secret []byte     // signs links; nil before it was needed
+	key *link.Key // signs links
 }
 
 var (
@@ -36,8 +34,11 @@ var (
 	_ respond.OutcomeLinks = (*Book)(nil)
 )
 
-// New returns the book.
-func New(db *state.DB, log *slog.Logger) *Book { return &Book{db: db, log: log} }
+// Open reads the key that signs links, or makes it.
+func Open(ctx context.Context, db *state.DB, log *slog.Logger) (*Book, error) {
+	key, err := link.Open(ctx, db, "outcome.link.key")
+	return &Book{db: db, log: log, key: key}, err
+}
 
 // Outcome implements respond.Outcomes.
 func (b *Book) Outcome(ctx context.Context, finding int64) (respond.Outcome, error) {

@@ -14,6 +14,15 @@ import (
 	"github.com/evenkeel/evenkeel/state"
 )
 
+func open(t *testing.T, db *state.DB) *Book {
+	t.Helper()
+	b, err := Open(t.Context(), db, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
 // TestLinks: a link says what became of one finding, once; one that is forged, altered or
 // old does nothing, and a person's word is not replaced by it.
 func TestLinks(t *testing.T) {
@@ -29,25 +38,19 @@ func TestLinks(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	b := New(db, slog.New(slog.DiscardHandler))
-	token := func(finding int64) string {
-		text, err := b.LinkTo(t.Context(), finding, opened)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return text
-	}
+	b := open(t, db)
+	token := func(finding int64) string { return b.LinkTo(finding, opened) }
 	now := opened.Add(time.Hour)
 	one := token(1)
-	if again, err := New(db, slog.New(slog.DiscardHandler)).LinkTo(t.Context(), 1, opened); err != nil || again != one {
-		t.Errorf("after a restart the link is another one: %s, %v", again, err)
+	if again := open(t, db).LinkTo(1, opened); again != one {
+		t.Errorf("after a restart the link is another one: %s", again)
 	}
 	for _, forged := range []string{"", "..", one + "x", one[:len(one)-1], "2" + one[1:], strings.Replace(one, ".", ".1", 1), strings.Repeat("a", 300), token(2)[:strings.LastIndex(token(2), ".")+1] + one[strings.LastIndex(one, ".")+1:]} {
 		if _, err := b.UseLink(t.Context(), now, forged, respond.FalseAlarm, ""); !errors.Is(err, respond.ErrNoLink) {
 			t.Errorf("%q: %v", forged, err)
 		}
 	}
-	if _, err := b.UseLink(t.Context(), opened.Add(linkLife), one, respond.FalseAlarm, ""); !errors.Is(err, respond.ErrNoLink) {
+	if _, err := b.UseLink(t.Context(), opened.Add(linkLife), one, respond.FalseAlarm, ""); !errors.Is(err, respond.ErrLinkEnded) {
 		t.Errorf("an old one: %v", err)
 	}
 	var invalid *respond.InvalidError

@@ -3,7 +3,6 @@ package outcome
 import (
 	"context"
 	"errors"
-	"log/slog"
 	"math"
 	"strings"
 	"testing"
@@ -36,7 +35,7 @@ func newDesk(t *testing.T) *desk {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &desk{t, db, book, New(db, slog.New(slog.DiscardHandler))}
+	return &desk{t, db, book, open(t, db)}
 }
 
 func (d *desk) see(at time.Time, name string, over bool) {

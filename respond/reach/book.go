@@ -2,11 +2,8 @@ package reach
 
 import (
 	"context"
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
 	"database/sql"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -21,6 +18,7 @@ import (
 	"github.com/evenkeel/evenkeel/detect"
 	"github.com/evenkeel/evenkeel/journal"
 	"github.com/evenkeel/evenkeel/respond"
+	"github.com/evenkeel/evenkeel/respond/link"
 	"github.com/evenkeel/evenkeel/state"
 )
 
@@ -47,7 +45,7 @@ type Options struct {
 // Book implements respond.Reach, and is the queue.
 type Book struct {
 	o    Options
-	key  []byte        // signs links
+	key  *link.Key     // signs links
 	wake chan struct{} // something was queued
 }
 
@@ -56,25 +54,8 @@ var _ respond.Reach = (*Book)(nil)
 // Open reads the key that signs links, or makes it.
 func Open(ctx context.Context, o Options) (*Book, error) {
 	b := &Book{o: o, wake: make(chan struct{}, 1)}
-	const name = "reach.link.key"
-	var text string
-	err := o.DB.Update(ctx, func(tx *state.Tx) error {
-		err := tx.QueryRowContext(ctx, `SELECT value FROM settings WHERE key = ?`, name).Scan(&text)
-		if !errors.Is(err, sql.ErrNoRows) {
-			return err
-		}
-		fresh := make([]byte, 32)
-		if _, err := rand.Read(fresh); err != nil {
-			return err
-		}
-		text = hex.EncodeToString(fresh)
-		_, err = tx.ExecContext(ctx, `INSERT INTO settings (key, value) VALUES (?,?)`, name, text)
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("cannot read the key of links: %w", err)
-	}
-	b.key, err = hex.DecodeString(text)
+	var err error
+	b.key, err = link.Open(ctx, o.DB, "reach.link.key")
 	return b, err
 }
 
@@ -202,11 +183,7 @@ func newCode() (string, error) {
 	return fmt.Sprintf("%06d", n), nil
 }
 
-func (b *Book) codeHash(code string) string {
-	m := hmac.New(sha256.New, b.key)
-	m.Write([]byte("code:" + code))
-	return hex.EncodeToString(m.Sum(nil))
-}
+func (b *Book) codeHash(code string) string { return b.key.Sign("code:" + code) }
 
 // VerifyMethod implements respond.Reach.
 func (b *Book) VerifyMethod(ctx context.Context, now time.Time, actor journal.Actor, who declare.PersonID, id int64, code string) error {
@@ -226,7 +203,7 @@ func (b *Book) VerifyMethod(ctx context.Context, now time.Time, actor journal.Ac
 		case tries >= maxTries || now.Sub(state.Time(asked)) > codeLife:
 			return b.refuse("code", "", "a code that has not ended: remove the way and add it again")
 		}
-		if !hmac.Equal([]byte(b.codeHash(code)), []byte(hash)) {
+		if !b.key.Signed("code:"+code, hash) {
 			wrong = true // counted, so the transaction must hold
 			_, err := tx.ExecContext(ctx, `UPDATE contact_methods SET tries = tries + 1 WHERE id = ?`, id)
 			return err

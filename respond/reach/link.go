@@ -2,14 +2,9 @@ package reach
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
 	"database/sql"
-	"encoding/base64"
 	"errors"
 	"fmt"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/evenkeel/evenkeel/journal"
@@ -24,30 +19,11 @@ func isNone(err error) bool { return errors.Is(err, sql.ErrNoRows) }
 
 // token is what an acknowledge link carries: which delivery, until when, and that we
 // have made it.
-func (b *Book) token(id int64, until time.Time) string {
-	text := strconv.FormatInt(id, 36) + "." + strconv.FormatInt(until.Unix(), 36)
-	m := hmac.New(sha256.New, b.key)
-	m.Write([]byte("ack:" + text))
-	return text + "." + base64.RawURLEncoding.EncodeToString(m.Sum(nil)[:24])
-}
-
-// open returns the delivery of a token.
-func (b *Book) open(now time.Time, token string) (int64, error) {
-	parts := strings.Split(token, ".")
-	if len(parts) != 3 || len(token) > 200 {
-		return 0, respond.ErrNoLink
-	}
-	id, err1 := strconv.ParseInt(parts[0], 36, 64)
-	until, err2 := strconv.ParseInt(parts[1], 36, 64)
-	if err1 != nil || err2 != nil || !hmac.Equal([]byte(b.token(id, time.Unix(until, 0))), []byte(token)) || now.Unix() >= until {
-		return 0, respond.ErrNoLink
-	}
-	return id, nil
-}
+func (b *Book) token(id int64, until time.Time) string { return b.key.Token("ack", id, until) }
 
 // Link implements respond.Reach.
 func (b *Book) Link(ctx context.Context, now time.Time, token string) (respond.Delivery, error) {
-	id, err := b.open(now, token)
+	id, err := b.key.Read("ack", token, now)
 	if err != nil {
 		return respond.Delivery{}, err
 	}
@@ -66,6 +42,9 @@ func (b *Book) UseLink(ctx context.Context, now time.Time, token string) (respon
 	d, err := b.Link(ctx, now, token)
 	if err != nil {
 		return d, err
+	}
+	if b.o.Workspace().Person(d.Person) == nil {
+		return d, &respond.InvalidError{Field: "link", Got: fmt.Sprintf("one of %s, who is in the catalogue no more", d.Person), Want: "one of a person of the catalogue"}
 	}
 	err = b.o.DB.Update(ctx, func(tx *state.Tx) error {
 		res, err := tx.ExecContext(ctx, `UPDATE deliveries SET used_ms = ? WHERE id = ? AND used_ms = 0`, state.Millis(now), d.ID)

@@ -72,7 +72,7 @@ func request(w *declare.Workspace, way respond.ContactMethod, m message) (call, 
 			blocks = append(blocks, object{"type": "actions", "elements": buttons})
 		}
 		if strings.HasPrefix(way.URL, "http") { // a webhook's buttons do not come back to us: it gets links
-			return js(way.URL, object{"text": bold + "\n" + m.URL + link("\n<%s|Acknowledge>", m.Ack)})
+			return js(way.URL, object{"text": bold + "\n" + m.URL + linked("\n<%s|Acknowledge>", m.Ack)})
 		}
 		token, err := secret(w, c.Slack.TokenFile, "channels.slack.token_file")
 		if err != nil {
@@ -98,9 +98,9 @@ func request(w *declare.Workspace, way respond.ContactMethod, m message) (call, 
 		}
 		return js(way.URL, object{"type": "message", "attachments": []any{object{"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": nil, "content": card}}})
 	case declare.ContactMattermost:
-		return js(way.URL, object{"text": cut("**"+m.Title+"**\n"+m.Text+link("\n[Open](%s)", m.URL)+link(" · [Acknowledge](%s)", m.Ack), 16000)})
+		return js(way.URL, object{"text": cut("**"+m.Title+"**\n"+m.Text+linked("\n[Open](%s)", m.URL)+linked(" · [Acknowledge](%s)", m.Ack), 16000)})
 	case declare.ContactDiscord:
-		return js(way.URL, object{"content": cut("**"+m.Title+"**\n"+m.Text+link("\n[Open](%s)", m.URL)+link(" · [Acknowledge](%s)", m.Ack), 2000), "allowed_mentions": object{"parse": []string{}}})
+		return js(way.URL, object{"content": cut("**"+m.Title+"**\n"+m.Text+linked("\n[Open](%s)", m.URL)+linked(" · [Acknowledge](%s)", m.Ack), 2000), "allowed_mentions": object{"parse": []string{}}})
 	case declare.ContactTelegram:
 		token, err := secret(w, c.Telegram.TokenFile, "channels.telegram.token_file")
 		if err != nil {
@@ -298,8 +298,8 @@ var (
 	nat64  = netip.MustParsePrefix("64:ff9b::/96")
 )
 
-// link writes a URL into a form, or nothing where there is none.
-func link(form, url string) string {
+// linked writes a URL into a form, or nothing where there is none.
+func linked(form, url string) string {
 	if url == "" {
 		return ""
 	}
