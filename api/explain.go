@@ -39,7 +39,7 @@ func (s *server) explainExpr(c *call, q explainQuery) (*evaluate.Explanation, er
 	defer cancel()
 	x, err := s.Explain(ctx, q.Query, q.Time, q.Compare)
 	if err != nil && c.Context().Err() == nil {
-		return nil, invalid("query", q.Query, err.Error())
+		return nil, invalid("query", q.Query, "an expression that can be evaluated: "+err.Error())
 	}
 	return x, err
 }

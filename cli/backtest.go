@@ -85,7 +85,7 @@ record would be lost that today's rules catch, 2 it could not be done.`,
 
 // run asks the server, or replays here.
 func (b *backtesting) run(cmd *cobra.Command) (*backtest.Result, []byte, error) {
-	if b.step != 0 && b.step < time.Second {
+	if cmd.Flags().Changed("step") && b.step < time.Second {
 		return nil, nil, fmt.Errorf("cannot replay: --step %s: expected at least 1s", b.step)
 	}
 	if b.data == "" && b.rev == "" && b.incidents == "" && b.outcomes == "" {

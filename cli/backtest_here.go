@@ -177,7 +177,7 @@ func (b *backtesting) declared(ctx context.Context, o *backtest.Options, now tim
 		o.Today = backtest.Declared(old, now)
 	}
 	if len(b.rules) == 0 {
-		return nil
+		return b.some(dir, o)
 	}
 	var files []*declare.RuleFile
 	for _, name := range b.rules {
@@ -200,7 +200,18 @@ func (b *backtesting) declared(ctx context.Context, o *backtest.Options, now tim
 		o.Today = o.Changed
 	}
 	o.Changed = backtest.Replace(o.Changed, files)
-	return nil
+	return b.some(strings.Join(b.rules, ", "), o)
+}
+
+// some refuses a replay of nothing, which would say that nobody is paged.
+func (b *backtesting) some(where string, o *backtest.Options) error {
+	if len(o.Changed)+len(o.Today) > 0 {
+		return nil
+	}
+	if where == "." {
+		where = "this folder"
+	}
+	return fmt.Errorf("cannot replay: no rule and no objective is declared in %s: expected some there, or in what --rules or --workspace name", where)
 }
 
 func loadWorkspace(dir string, now time.Time) (*declare.Workspace, error) {

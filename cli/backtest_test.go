@@ -96,7 +96,7 @@ func TestBacktestOfAFile(t *testing.T) {
 	if beside.Today == nil || beside.Today.Summary.FiringSeconds != 10*60 || beside.Changed.Summary.FiringSeconds <= 10*60 {
 		t.Errorf("since a commit: %+v beside %+v", beside.Changed.Summary, beside.Today)
 	}
-	if text, _ := run(t, 0, "backtest", "--workspace", dir, "--diff", "HEAD", "--data", data, "--step", "1m", "-o", "markdown"); !strings.Contains(text, "| alerts fired | 1 | 1 |") {
+	if text, _ := run(t, 0, "backtest", "--workspace", dir, "--diff", "HEAD", "--data", data, "--step", "1m", "-o", "markdown"); !strings.Contains(text, "| alerts fired | 1 | 1 |") || !strings.Contains(text, "UTC, every 1m, over") {
 		t.Errorf("Markdown:\n%s", text)
 	}
 	blind := write(t, t.TempDir(), "queue.yml", strings.ReplaceAll(sharper, "60", "600"))
@@ -124,6 +124,9 @@ func TestBacktestOfAFile(t *testing.T) {
 		{"--workspace", dir, "--diff", "--output=/tmp/x", "--data", data},
 		{"--rules", blind, "--data", data, "--from", "2030-01-01T00:00:00Z"},
 		{"--rules", blind, "--data", data, "--step", "1ms"},
+		{"--rules", blind, "--data", data, "--step", "0s"},
+		{"--data", data}, // no workspace here
+		{"--rules", write(t, t.TempDir(), "none.yml", "groups: []"), "--data", data},
 	} {
 		if _, talk := run(t, 2, append([]string{"backtest"}, bad...)...); talk == "" {
 			t.Errorf("%v: not a word", bad)

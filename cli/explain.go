@@ -60,7 +60,7 @@ func showExplanation(w io.Writer, x *evaluate.Explanation) {
 	} else if x.Built != nil {
 		fmt.Fprintf(w, "No rule keeps its windows: they were built for this answer, from %d samples in %s.\n", x.Built.Samples, took(x.Built.Seconds))
 	}
-	if x.EngineSeconds > 0 {
+	if x.EngineSeconds > 0 && x.Left == "" {
 		fmt.Fprintf(w, "Prometheus' engine takes %s, %.3g times as long; the largest relative difference of the results is %.2g.\n", took(x.EngineSeconds), x.EngineSeconds/max(x.Seconds, 1e-9), x.Difference)
 	}
 	fmt.Fprintln(w)

@@ -159,6 +159,8 @@ func TestScreenshots(t *testing.T) {
 	both("bob", "patterns", "/patterns?range=15m")
 	both("bob", "tail", "/explore?logs=*&tail=1")
 	both("bob", "objective", "/objectives/checkout-availability")
+	both("bob", "rules", "/rules?order=memory")
+	both("bob", "rule", "/rules/rule?file=rules%2Fshop.yml&group=shop&name=CheckoutMemoryGrowing")
 	both("bob", "traces", `/explore?traces=%7B+resource.service.name+%3D+"checkout"+%26%26+status+%3D+error+%7D&range=15m&differ=1`)
 	run(browser["bob"], chromedp.Click(chromedp.CSS(`td.lead a[href^="/traces/"]`)), chromedp.Sleep(time.Second))
 	if where, err = chromedp.Run(browser["bob"], chromedp.Location()); err != nil {

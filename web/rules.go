@@ -41,6 +41,7 @@ type ruleRow struct {
 	rule.Rule
 	URL, Kind, Took, Memory, Evaluation string
 	Every                               string
+	nth                                 int // of those of its name in the group, from 0
 }
 
 // partRow is a part of an expression.
@@ -59,8 +60,8 @@ func (s *site) rules(w http.ResponseWriter, r *http.Request, me act.Identity) er
 	}
 	v.All = len(all)
 	var bytes int64
-	for _, of := range all {
-		row := toRuleRow(of)
+	for _, row := range toRuleRows(all) {
+		of := row.Rule
 		if !strings.Contains(strings.ToLower(of.Name+" "+of.Group+" "+of.File+" "+of.Expr), strings.ToLower(v.Text)) {
 			continue
 		}
@@ -101,17 +102,13 @@ func (s *site) rule(w http.ResponseWriter, r *http.Request, me act.Identity) err
 	}
 	v := ruleView{}
 	found := false
-	for _, of := range all {
-		if of.File != q.Get("file") || of.Group != q.Get("group") {
+	for _, row := range toRuleRows(all) {
+		if row.File != q.Get("file") || row.Group != q.Get("group") {
 			continue
 		}
-		row := toRuleRow(of)
-		if of.Name == q.Get("name") && !found {
-			if n == 0 {
-				v.Rule, found = row, true
-				continue
-			}
-			n--
+		if row.Name == q.Get("name") && row.nth == n {
+			v.Rule, found = row, true
+			continue
 		}
 		v.Others = append(v.Others, row)
 	}
@@ -125,9 +122,26 @@ func (s *site) rule(w http.ResponseWriter, r *http.Request, me act.Identity) err
 	return s.show(w, "rule", v)
 }
 
-func toRuleRow(of rule.Rule) ruleRow {
-	row := ruleRow{Rule: of, Kind: "recording rule", Every: duration(of.Interval), Took: shortTime(of.Took.Seconds()), Evaluation: "not evaluated yet"}
+// toRuleRows makes the rows of all rules. Several of a group may have the same name: the
+// alerts of a burn rate do, that page and that are tickets.
+func toRuleRows(all []rule.Rule) []ruleRow {
+	type key struct{ file, group, name string }
+	seen := map[key]int{}
+	rows := make([]ruleRow, len(all))
+	for i, of := range all {
+		k := key{of.File, of.Group, of.Name}
+		rows[i] = toRuleRow(of, seen[k])
+		seen[k]++
+	}
+	return rows
+}
+
+func toRuleRow(of rule.Rule, nth int) ruleRow {
+	row := ruleRow{Rule: of, nth: nth, Kind: "recording rule", Every: duration(of.Interval), Took: shortTime(of.Took.Seconds()), Evaluation: "not evaluated yet"}
 	row.URL = withQuery("/rules/rule", "file", of.File, "group", of.Group, "name", of.Name)
+	if nth > 0 {
+		row.URL += "&n=" + strconv.Itoa(nth)
+	}
 	if of.Alert {
 		row.Kind = "alert"
 	}

@@ -71,6 +71,9 @@ func TestRulesPages(t *testing.T) {
 	}
 	f("/rules?text=NEW", http.StatusOK, "not evaluated yet")
 	f("/rules?text=nothing", http.StatusOK, "No rule matches")
+	if text := f("/rules?text=errors:peak", http.StatusOK); strings.Count(text, "name=checkout%3Aerrors%3Apeak\"") != 1 || !strings.Contains(text, "name=checkout%3Aerrors%3Apeak&amp;n=1\"") {
+		t.Error("two rules of the same name have not a link each")
+	}
 	f("/rules?offset=9999", http.StatusOK)
 	of := func(file, group, name string) string {
 		return "/rules/rule?" + url.Values{"file": {file}, "group": {group}, "name": {name}}.Encode()

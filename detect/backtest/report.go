@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/common/model"
+
 	"github.com/evenkeel/evenkeel/detect"
 )
 
@@ -110,7 +112,7 @@ func (f *Firing) Identity(a *Alert) string {
 
 // Title says what was replayed.
 func (r *Result) Title() string {
-	text := fmt.Sprintf("%s to %s, every %s", r.From.UTC().Format("2006-01-02 15:04"), r.To.UTC().Format("2006-01-02 15:04 MST"), Length(r.StepSeconds))
+	text := fmt.Sprintf("%s to %s, every %s", r.From.UTC().Format("2006-01-02 15:04"), r.To.UTC().Format("2006-01-02 15:04 MST"), model.Duration(r.StepSeconds*float64(time.Second)))
 	if r.Data != "" {
 		text += ", over " + r.Data
 	}
@@ -219,6 +221,9 @@ func (r *Result) Markdown() string {
 			return "–"
 		case c.Error != "":
 			return fmt.Sprintf("%d (failed: %s)", c.Firings, cell(c.Error))
+		}
+		if c.Firings == 0 {
+			return "0"
 		}
 		return fmt.Sprintf("%d (%s)", c.Firings, Length(c.FiringSeconds))
 	}

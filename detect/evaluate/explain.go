@@ -21,7 +21,7 @@ type Explanation struct {
 	Left        string `json:"left,omitempty" doc:"Why the last evaluation was left to Prometheus' engine as a whole, although its parts are incremental."`
 	Series      int    `json:"series" doc:"How many series the result has."`
 	// Costs of one evaluation.
-	Seconds       float64 `json:"seconds" doc:"To evaluate it once, windows kept."`
+	Seconds       float64 `json:"seconds" doc:"To evaluate it once, windows kept; of one that is left to Prometheus' engine, what that takes."`
 	EngineSeconds float64 `json:"engine_seconds,omitempty" doc:"The same on Prometheus' engine, which reads every sample. Only where it was asked for."`
 	Difference    float64 `json:"difference" doc:"The largest relative difference between the two."`
 	Built         *Built  `json:"built,omitempty"`
@@ -90,7 +90,7 @@ func (e *Incremental) Explain(ctx context.Context, expr string, at time.Time, co
 		}
 		x.Built = built
 	}
-	if !compare {
+	if !compare && (x.Left == "" || x.Group != "") {
 		return x, nil
 	}
 	start := time.Now()
@@ -100,7 +100,7 @@ func (e *Incremental) Explain(ctx context.Context, expr string, at time.Time, co
 	}
 	x.EngineSeconds = time.Since(start).Seconds()
 	if x.Left != "" {
-		x.Series = len(want)
+		x.Seconds, x.Series = x.EngineSeconds, len(want)
 	} else if d := Difference(v, want); !math.IsInf(d, 0) {
 		x.Difference = d
 	} else {
@@ -123,6 +123,9 @@ func (l *Live) explain(ctx context.Context, expr string) (*Explanation, promql.V
 	}
 	l.mu.Lock()
 	t := l.t
+	if t != never { // what an earlier evaluation took is not what this one takes
+		walk(root, func(n node) { n.st().took, n.st().rows = 0, 0 })
+	}
 	l.mu.Unlock()
 	if t == never {
 		return nil, nil, nil
@@ -138,6 +141,9 @@ func (l *Live) explain(ctx context.Context, expr string) (*Explanation, promql.V
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if run, ok := l.left[root]; err != nil && ok {
+		x.Seconds, x.Series = run.took.Seconds(), run.series
+	}
 	x.Part = l.part(root)
 	ours, theirs := map[*leaf]bool{}, false
 	walk(root, func(n node) {

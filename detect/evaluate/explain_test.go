@@ -5,6 +5,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/storage"
+	"github.com/prometheus/prometheus/tsdb/tsdbutil"
+
 	"github.com/evenkeel/evenkeel/detect/evaluate"
 )
 
@@ -64,6 +68,42 @@ func TestExplain(t *testing.T) {
 	f(`max_over_time(temperature[10m:1m])`, "none", true)
 	f(`rate(nothing[5m])`, "all", false)
 	f(`vector(1)`, "all", true)
+
+	// What is left to the engine as a whole takes what the engine takes, and no window has a
+	// part in it.
+	app := w.to.AppenderV2(t.Context())
+	for i, h := range tsdbutil.GenerateTestHistograms(5) {
+		if _, err := app.Append(0, labels.FromStrings("__name__", "native"), 0, w.now-int64(5-i)*15_000, 0, h, nil, storage.AppendV2Options{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := app.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	const native = `histogram_quantile(0.9, rate(native[2m]))`
+	left := func(kept bool) {
+		t.Helper()
+		x, err := w.engine.Explain(t.Context(), native, at(), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if x.Left != "native histograms" || x.Incremental != "none" || x.Series != 1 || x.Seconds <= 0 || kept != (x.Group != "") {
+			t.Errorf("%+v", x)
+		}
+		if p := x.Part.Parts[0]; p.Incremental || p.Seconds != 0 || !strings.Contains(p.Why, "native histograms") {
+			t.Errorf("%+v", p)
+		}
+	}
+	left(false)
+	natives, err := w.engine.Live("natives", native)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := natives.Query(t.Context(), native, at()); err != nil {
+		t.Fatal(err)
+	}
+	left(true)
+	natives.Close()
 
 	// A group that evaluates it already has the windows.
 	live, err := w.engine.Live("mine", "  "+ratio)

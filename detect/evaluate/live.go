@@ -30,9 +30,16 @@ type Live struct {
 	closed   bool
 	plans    plans
 	env      env
+	left     map[node]leftRun // the last evaluations that the inner engine did
 
 	next    atomic.Int32  // the expression that is asked next, if they come in their order
 	changed chan struct{} // holds one element when something has arrived
+}
+
+// leftRun is what an evaluation by the inner engine took, and how many series it gave.
+type leftRun struct {
+	took   time.Duration
+	series int
 }
 
 // Live begins to follow what the expressions need. Close ends it.
@@ -42,7 +49,7 @@ func (e *Incremental) Live(name string, exprs ...string) (*Live, error) {
 
 // follow is Live; alone, it shares no windows with others.
 func (e *Incremental) follow(name string, alone bool, exprs ...string) (*Live, error) {
-	l := &Live{name: name, e: e, prog: newProgram(e.Prometheus, liveTail), t: never, changed: make(chan struct{}, 1)}
+	l := &Live{name: name, e: e, prog: newProgram(e.Prometheus, liveTail), t: never, left: map[node]leftRun{}, changed: make(chan struct{}, 1)}
 	for _, expr := range exprs {
 		if err := l.prog.add(expr); err != nil {
 			return nil, fmt.Errorf("cannot follow %q: %w", expr, err)
@@ -133,7 +140,12 @@ func (l *Live) Query(ctx context.Context, expr string, at time.Time) (promql.Vec
 			return nil, err
 		}
 		l.e.metrics.left.WithLabelValues(reason(err)).Inc()
-		return l.e.Prometheus.Query(ctx, expr, at)
+		start := time.Now()
+		v, err := l.e.Prometheus.Query(ctx, expr, at)
+		l.mu.Lock()
+		l.left[root] = leftRun{time.Since(start), len(v)}
+		l.mu.Unlock()
+		return v, err
 	}
 	l.e.metrics.evaluated.Inc()
 	if n := l.e.opts.CheckEvery; n > 0 && l.e.metrics.turn.Add(1)%int64(n) == 0 {
