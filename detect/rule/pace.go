@@ -154,11 +154,18 @@ func (p *paces) iterate(ctx context.Context, g *rules.Group, at time.Time) {
 		eval(at)
 		return
 	}
+	end := at.Add(g.Interval() - breath)
+	if !at.After(mine.last) {
+		// An evaluation on arrival, or a slow one, has passed this time: the manager makes up
+		// for ticks that it has missed. Windows and what is recorded only go forward.
+		if at = time.Now().Truncate(time.Millisecond); !at.After(mine.last) {
+			return
+		}
+	}
 	// Prometheus restores alerts after a group's second evaluation, which must be two.
 	if mine.evals < 3 || mine.live.Waiting(at) || at.Sub(mine.last) >= quiet || counting(g) {
 		eval(at)
 	}
-	end := at.Add(g.Interval() - breath)
 	for {
 		wait := time.Until(end)
 		if wait <= 0 {
