@@ -16,6 +16,7 @@ func (f *family) bring(ctx context.Context, t, oldest int64) (fetched bool, err 
 		return false, nil
 	}
 	s := f.of
+	crowd := s.e.crowd()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.mover = f.user
@@ -24,6 +25,7 @@ func (f *family) bring(ctx context.Context, t, oldest int64) (fetched bool, err 
 		f.user.news.Store(true)
 		return false, err
 	}
+	s.bound(t-f.offset, f.shapes != s.shapes, crowd)
 	if now := t - f.offset; f.fetched == t && f.user.low > now {
 		return false, nil
 	} else if s.wrong == nil && now < s.since {
