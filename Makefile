@@ -9,6 +9,7 @@
 #   make bench-quick  the same at a small scale, printed only
 #   make corpora try the parsers on public data, where it is at hand
 #   make tofu    terraform steps with a real OpenTofu, which takes some minutes to build
+#   make kube    kube steps with a real Kubernetes, which takes twenty minutes and more to build
 #   make soak    kill -9 and load for longer than a test may last
 #   make soak-year  a year of rules in simulated time, beside Prometheus' engine
 
@@ -18,7 +19,7 @@ BINARY := bin/evenkeel
 
 export EVENKEEL_PEERS := $(PEERS)
 
-.PHONY: run build test test-tools tofu check golden bench bench-rows bench-quick corpora soak soak-year screenshots clean
+.PHONY: run build test test-tools tofu kube check golden bench bench-rows bench-quick corpora soak soak-year screenshots clean
 
 run: build
 	$(BINARY) demo
@@ -35,6 +36,10 @@ test-tools:
 tofu:
 	scripts/tofu $(PEERS)
 	$(GO) test -tags tofu -run OpenTofu ./act/runbook
+
+kube:
+	scripts/kube $(PEERS)
+	$(GO) test -tags kube -run Kubernetes -timeout 20m ./act/runbook
 
 check:
 	scripts/check
