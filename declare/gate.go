@@ -29,7 +29,10 @@ type BudgetRule struct {
 type Freeze struct {
 	Name      string
 	From, To  time.Time
-	Events    []Holiday // of its calendar, in order of From; instead of From and To
+	Events    []Holiday      // of its calendar, in order of From; instead of From and To
+	Feed      string         // URL of the calendar whose last good reading gives Events; "" for none
+	Location  *time.Location // of times of that calendar that name none
+	Unread    bool           // there is no good reading of Feed yet: nobody knows when it holds
 	Why       string
 	Services  []ServiceID // empty: all
 	Kinds     []string    // kinds that may go all the same

@@ -38,6 +38,9 @@ const shownFreezes = 3
 func freezes(p declare.GatePolicy, now time.Time) (out []freezeRow) {
 	for _, f := range p.Freezes {
 		n := 0
+		if f.Unread {
+			out = append(out, freezeRow{Freeze: f})
+		}
 		for _, t := range f.Times() {
 			if now.Before(t.To) && n < shownFreezes {
 				out, n = append(out, freezeRow{f, t, !now.Before(t.From)}), n+1

@@ -119,9 +119,16 @@ func Decide(in Input, now time.Time) Verdict {
 		add("catalogue", Pass, "%s is in the catalogue; the change is a %s of %s risk", c.Service, c.Kind, cmp.Or(c.Risk, "unknown"))
 	}
 	budget(in, add)
+	unread := false
+	for _, f := range in.Policy.Freezes {
+		if f.Unread && !back && !slices.Contains(f.Kinds, string(c.Kind)) && (len(f.Services) == 0 || slices.Contains(f.Services, c.Service)) {
+			unread = true
+			add("freeze", Doubt, "the calendar of freeze %s could not be read yet: whether it holds cannot be told (%s)", f.Name, f.Pos)
+		}
+	}
 	if why, held := Blocked(in.Policy, c, now); held {
 		add(why.Check, Fail, "%s", why.Why)
-	} else {
+	} else if !unread {
 		add("freeze", Pass, "%s", why.Why)
 	}
 	own := 0

@@ -74,6 +74,15 @@ func TestDecide(t *testing.T) {
 		in.Policy.Freezes = []declare.Freeze{over}
 	}, Yes, "")
 	f("one of an empty calendar", func(in *Input) { in.Policy.Freezes = []declare.Freeze{{Name: "company"}} }, Yes, "")
+	unread := declare.Freeze{Name: "company", Unread: true, Kinds: []string{"patch"}}
+	f("a calendar that nobody has read", func(in *Input) { in.Policy.Freezes = []declare.Freeze{unread} }, Unknown, "cannot be told")
+	f("one that lets patches go", func(in *Input) { in.Policy.Freezes, in.Change.Kind = []declare.Freeze{unread}, act.Patch }, Yes, "")
+	f("one of others", func(in *Input) {
+		other := unread
+		other.Services = []declare.ServiceID{"catalog"}
+		in.Policy.Freezes = []declare.Freeze{other}
+	}, Yes, "")
+	f("a rollback before it is read", func(in *Input) { in.Policy.Freezes, in.Change.Kind = []declare.Freeze{unread}, act.Rollback }, Yes, "")
 	f("a freeze of others", func(in *Input) {
 		other := freeze
 		other.Services = []declare.ServiceID{"payments"}

@@ -276,11 +276,20 @@ func IsURL(text string) bool {
 	return ok && slices.Contains([]string{"http", "https", "webcal"}, strings.ToLower(scheme))
 }
 
+// Followed says whether a calendar that is named by a URL can be followed; else that is a
+// problem.
+func Followed(at yamldoc.Node) bool {
+	u, err := url.Parse(at.String())
+	if err != nil || u.Host == "" || len(at.String()) > maxURL {
+		at.Problem(yamldoc.Cut(at.Text()), "a URL as https://calendar.example.org/cover.ics", "")
+		return false
+	}
+	return true
+}
+
 // follow notes the URL of a calendar: whoever runs the schedule reads it, again and again.
 func (c Calendar) follow() {
-	u, err := url.Parse(c.At.String())
-	if err != nil || u.Host == "" || len(c.At.String()) > maxURL {
-		c.At.Problem(yamldoc.Cut(c.At.Text()), "a URL as https://calendar.example.org/cover.ics", "")
+	if !Followed(c.At) {
 		return
 	}
 	if c.Layer < 0 {

@@ -49,5 +49,6 @@ func TestAFreezeFollowsACalendar(t *testing.T) {
 		}
 	}
 	refused("policies/company.ics", "rubbish", `policies/gate.yml:2:37: freezes[0].calendar: got "company.ics", expected a calendar that can be read`)
+	refused("policies/gate.yml", "freezes: [{name: company, calendar: 'https://'}]\n", `expected a URL as https://calendar.example.org/cover.ics`)
 	refused("policies/gate.yml", "freezes: [{name: company, calendar: ../oncall/other.ics}]\n", `expected an .ics file in the folder policies`)
 }

@@ -30,14 +30,18 @@ type reading struct {
 	err         string // why the last try failed
 }
 
-// use is one place of a schedule that follows a calendar.
+// use is one place that follows a calendar: of a schedule, or a freeze of the gate.
 type use struct {
-	schedule *declare.Schedule
-	layer    int // -1: its events are holidays
+	schedule *declare.Schedule // nil for a freeze
+	layer    int               // -1: its events are holidays, or times of the freeze
+	freeze   *declare.Freeze
 	url      string
 }
 
 func (u use) String() string {
+	if u.freeze != nil {
+		return "freeze " + u.freeze.Name
+	}
 	if u.layer < 0 {
 		return "the holidays of schedule " + u.schedule.Name
 	}
@@ -48,11 +52,16 @@ func uses(w *declare.Workspace) (out []use) {
 	for _, s := range w.Schedules {
 		for i, l := range s.Layers {
 			if l.Feed != "" {
-				out = append(out, use{s, i, l.Feed})
+				out = append(out, use{schedule: s, layer: i, url: l.Feed})
 			}
 		}
 		for _, f := range s.Feeds {
-			out = append(out, use{s, -1, f})
+			out = append(out, use{schedule: s, layer: -1, url: f})
+		}
+	}
+	for i := range w.Gate.Freezes {
+		if f := &w.Gate.Freezes[i]; f.Feed != "" {
+			out = append(out, use{layer: -1, freeze: f, url: f.Feed})
 		}
 	}
 	return out
@@ -92,6 +101,9 @@ func (u use) events(w *declare.Workspace, body string) (out said, err error) {
 
 // location is the time zone of times that name none.
 func (u use) location() *time.Location {
+	if u.freeze != nil {
+		return u.freeze.Location
+	}
 	if u.layer >= 0 && u.schedule.Layers[u.layer].Location != nil {
 		return u.schedule.Layers[u.layer].Location
 	}
@@ -137,12 +149,22 @@ func toCome(events []oncall.Event, now time.Time) (out []oncall.Event) {
 	return out
 }
 
-// layFeeds puts the last good readings into schedules that the caller owns. It returns
+// ref is whose calendar it is, for the journal.
+func (u use) ref() journal.Ref {
+	if u.freeze != nil {
+		return journal.MakeRef("freeze", u.freeze.Name)
+	}
+	return journal.MakeRef("schedule", u.schedule.Name)
+}
+
+// layFeeds puts the last good readings into schedules that the caller owns, and into
+// freezes. It returns
 // what each place gets, in the order of uses.
 func layFeeds(w *declare.Workspace, readings map[string]reading) []said {
 	for _, s := range w.Schedules {
 		s.Layers, s.Holidays = slices.Clone(s.Layers), slices.Clip(s.Holidays)
 	}
+	w.Gate.Freezes = slices.Clone(w.Gate.Freezes)
 	all := uses(w)
 	out := make([]said, len(all))
 	for i, u := range all {
@@ -151,6 +173,10 @@ func layFeeds(w *declare.Workspace, readings map[string]reading) []said {
 			continue
 		}
 		out[i], _ = u.events(w, r.body) // it was read before, when it came
+		if u.freeze != nil {
+			u.freeze.Events, u.freeze.Unread = out[i].holidays, false
+			continue
+		}
 		if u.layer >= 0 {
 			u.schedule.Layers[u.layer].Events = out[i].duties
 		}
@@ -159,7 +185,7 @@ func layFeeds(w *declare.Workspace, readings map[string]reading) []said {
 	return out
 }
 
-// Run reads the calendars that schedules follow, each every 15 minutes: when one was
+// Run reads the calendars that schedules and freezes follow, each every 15 minutes: when one was
 // tried last is stored, so that a restart neither forgets nor hurries. It returns when
 // ctx ends.
 func (b *Book) Run(ctx context.Context) error {
@@ -220,7 +246,7 @@ func (b *Book) ReadFeeds(ctx context.Context, now time.Time) error {
 	return errors.Join(append(errs, b.forget(ctx, places))...)
 }
 
-// forget drops what is kept of calendars that no schedule follows any more.
+// forget drops what is kept of calendars that nothing follows any more.
 func (b *Book) forget(ctx context.Context, places map[string][]use) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -265,7 +291,7 @@ func (b *Book) keep(ctx context.Context, now time.Time, address string, r readin
 				break
 			}
 			_, err = tx.Record(journal.Fact{
-				At: now, Kind: "oncall.calendar.changed", Actor: journal.System("respond"), Subject: journal.MakeRef("schedule", u.schedule.Name),
+				At: now, Kind: "oncall.calendar.changed", Actor: journal.System("respond"), Subject: u.ref(),
 				Text: fmt.Sprintf("the calendar of %s says other times than before", u),
 			})
 		}

@@ -252,3 +252,62 @@ func TestHolidaysFollowCalendar(t *testing.T) {
 	r.has("2036-06-03 12:30", "eve")
 	r.has("2036-06-03 14:30", r.under("2036-06-03 14:30"))
 }
+
+// TestAFreezeFollowsACalendar as a schedule does: what was read fills it, what comes later
+// changes it, and what cannot be read leaves it as it was.
+func TestAFreezeFollowsACalendar(t *testing.T) {
+	r := newRoster(t)
+	s := newCalendarServer(t)
+	r.ws.Gate.Freezes = []declare.Freeze{
+		{Name: "sale", From: wall("2036-05-01 12:00"), To: wall("2036-05-02 12:00")},
+		{Name: "company", Feed: s.URL + "/secret.ics", Location: time.UTC, Unread: true},
+	}
+	now := wall("2036-06-01 12:00")
+	read := func() declare.Freeze {
+		t.Helper()
+		if err := r.book.ReadFeeds(t.Context(), now); err != nil {
+			t.Fatal(err)
+		}
+		return r.book.Over(r.ws).Gate.Freezes[1]
+	}
+	says := func(f declare.Freeze, want string) {
+		t.Helper()
+		got := fmt.Sprint(f.Unread)
+		for _, e := range f.Times() {
+			got += " " + e.Name + e.From.UTC().Format(" 01-02")
+		}
+		if got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	findings := func(want int) {
+		t.Helper()
+		got := r.book.FeedFindings(nil, now)
+		if len(got) != want || want == 1 && (!strings.Contains(got[0].Summary, "freeze company") || strings.Contains(fmt.Sprint(got), "secret")) {
+			t.Errorf("got %+v", got)
+		}
+	}
+	s.says(http.NotFound)
+	says(read(), "true")
+	findings(1)
+	now = now.Add(readEvery)
+	s.says(calendarOf([2]string{"20360701", "Year end"}))
+	says(read(), "false Year end 07-01")
+	findings(0)
+	if first := r.ws.Gate.Freezes[1]; !first.Unread || first.Events != nil {
+		t.Errorf("the declared workspace was changed: %+v", first)
+	}
+	now = now.Add(readEvery)
+	s.says(calendarOf([2]string{"20360708", "Year end"}, [2]string{"20360710", "Inventory"}))
+	says(read(), "false Year end 07-08 Inventory 07-10")
+	now = now.Add(2 * time.Hour)
+	s.says(http.NotFound)
+	says(read(), "false Year end 07-08 Inventory 07-10")
+	findings(1)
+	if got := r.book.Waiting(); len(got) != 0 {
+		t.Errorf("no schedule waits for it: %v", got)
+	}
+	if all, err := r.book.Followed(t.Context(), now, ""); err != nil || len(all) != 0 {
+		t.Errorf("it is no calendar of a schedule: %+v %v", all, err)
+	}
+}

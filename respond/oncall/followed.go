@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/detect"
 	"github.com/evenkeel/evenkeel/respond"
 )
@@ -43,7 +44,7 @@ func (b *Book) places() []place {
 func (b *Book) Waiting() map[string]bool {
 	out := map[string]bool{}
 	for _, p := range b.places() {
-		if p.tried.IsZero() {
+		if p.tried.IsZero() && p.freeze == nil {
 			out[p.schedule.Name] = true
 		}
 	}
@@ -54,7 +55,7 @@ func (b *Book) Waiting() map[string]bool {
 func (b *Book) Followed(_ context.Context, now time.Time, schedule string) ([]respond.FollowedCalendar, error) {
 	var out []respond.FollowedCalendar
 	for _, p := range b.places() {
-		if schedule != "" && p.schedule.Name != schedule {
+		if p.freeze != nil || schedule != "" && p.schedule.Name != schedule {
 			continue
 		}
 		c := respond.FollowedCalendar{Schedule: p.schedule.Name, Team: p.schedule.Team, Read: p.read, Tried: p.tried, Error: p.err}
@@ -103,9 +104,14 @@ func (b *Book) FeedFindings(open []detect.Finding, now time.Time) []detect.Findi
 				return
 			}
 			there[[2]string{name, where}] = true
+			var team declare.TeamID
+			labels := map[string]string{"alertname": name, "severity": string(detect.Ticket), "place": where}
+			if p.schedule != nil {
+				team = p.schedule.Team
+				labels["schedule"], labels["team"] = p.schedule.Name, string(team)
+			}
 			out = append(out, detect.Finding{
-				Detector: detect.DetectorCoverage, Name: name, Team: p.schedule.Team, Severity: detect.Ticket,
-				Labels:  map[string]string{"alertname": name, "severity": string(detect.Ticket), "schedule": p.schedule.Name, "team": string(p.schedule.Team), "place": where},
+				Detector: detect.DetectorCoverage, Name: name, Team: team, Severity: detect.Ticket, Labels: labels,
 				Summary: summary, Description: description, Annotations: map[string]string{"summary": summary, "description": description},
 			})
 		}
