@@ -3,11 +3,14 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/evenkeel/evenkeel/act"
 	"github.com/evenkeel/evenkeel/detect"
 	"github.com/evenkeel/evenkeel/learn"
+	"github.com/evenkeel/evenkeel/observe/trace"
 	"github.com/evenkeel/evenkeel/respond"
 )
 
@@ -38,6 +41,15 @@ func (e *httpError) Error() string { return e.answer.Message }
 // invalid refuses an input.
 func invalid(field, got, want string) error {
 	return &act.InvalidError{Field: field, Got: cut(got), Want: want}
+}
+
+// unparsed is a query that does not make sense; err says where and what was expected.
+func unparsed(field, got, lang string, err error) error {
+	var where *trace.QueryError
+	if errors.As(err, &where) {
+		return invalid(field, got, fmt.Sprintf("%s: at character %d %s", lang, where.At+1, where.Want))
+	}
+	return invalid(field, got, lang+": "+strings.TrimPrefix(err.Error(), "cannot parse the query: "))
 }
 
 // cut keeps an answer from echoing a megabyte.

@@ -72,7 +72,7 @@ func (s *server) traces(c *call, q tracesQuery) (FoundTraces, error) {
 	}
 	search, err := trace.ParseQuery(q.Q)
 	if err != nil {
-		return FoundTraces{}, invalid("q", q.Q, err.Error())
+		return FoundTraces{}, unparsed("q", q.Q, "TraceQL", err)
 	}
 	if q.Limit == 0 {
 		q.Limit = 20
@@ -172,7 +172,7 @@ func (s *server) differences(c *call, q differencesQuery) (*contrast.Result, err
 	switch q.Of {
 	case "", "logs":
 		if _, err := logs.ParseQuery(q.Query, s.Now()); err != nil {
-			return nil, invalid("query", q.Query, err.Error())
+			return nil, unparsed("query", q.Query, "LogsQL", err)
 		}
 		if s.AskedLogs != nil {
 			s.AskedLogs(q.Query)
@@ -180,7 +180,7 @@ func (s *server) differences(c *call, q differencesQuery) (*contrast.Result, err
 	case "traces":
 		search, err := trace.ParseQuery(q.Query)
 		if err != nil {
-			return nil, invalid("query", q.Query, err.Error())
+			return nil, unparsed("query", q.Query, "TraceQL", err)
 		}
 		search.From, search.To = from, to
 		found, err := s.Traces.Select(c.Context(), search)

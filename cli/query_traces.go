@@ -92,6 +92,9 @@ func waterfall(w io.Writer, t *api.OneTrace) {
 		tab.row(strings.Repeat("  ", min(s.Depth, 20))+s.Service+": "+s.Name, lasted(s.Took), lasted(s.Self), strings.Repeat(".", at)+strings.Repeat(mark, n)+strings.Repeat(".", laneWidth-at-n), status)
 	}
 	tab.write(w)
+	if t.Truncated {
+		fmt.Fprintln(w, "\nIt has more spans than are read: these are some of them.")
+	}
 }
 
 // lasted is a duration with three digits.

@@ -29,6 +29,13 @@ func (r *Refusal) Error() string {
 	return s
 }
 
+// At says where in the request it was, where nothing has said that.
+func (r *Refusal) At(format string, args ...any) {
+	if r.Where == "" {
+		r.Where = fmt.Sprintf(format, args...)
+	}
+}
+
 // Retry is how long the sender should wait before it sends again, and whether it should at
 // all: a limit on size is not a matter of time.
 func (r *Refusal) Retry() (time.Duration, bool) {

@@ -52,7 +52,7 @@ func (s *site) tail(w http.ResponseWriter, r *http.Request, _ act.Identity) erro
 	query := strings.TrimSpace(r.URL.Query().Get("logs"))
 	q, err := logs.ParseQuery(query, time.Now())
 	if err != nil {
-		return &act.InvalidError{Field: "logs", Got: query, Want: "LogsQL: " + err.Error()}
+		return &act.InvalidError{Field: "logs", Got: query, Want: "LogsQL: " + strings.TrimPrefix(err.Error(), "cannot parse the query: ")}
 	}
 	if !q.CanLiveTail() {
 		return &act.InvalidError{Field: "logs", Got: query, Want: "LogsQL that finds lines, and does not count, sort or limit them"}

@@ -124,7 +124,9 @@ func lines(batch *logs.Batch, o options, data []byte) {
 		}
 		var streams int
 		row, streams = o.row(row[:0], fields)
-		batch.Add(at, row, streams)
+		if r := batch.Add(at, row, streams); r != nil {
+			r.At("line %d", n)
+		}
 	}
 }
 

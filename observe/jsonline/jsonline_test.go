@@ -50,6 +50,9 @@ func TestLines(t *testing.T) {
 	}); err != nil || found != 1 {
 		t.Errorf("%d rows, %v", found, err)
 	}
+	if w := post(s, "", "{\"_msg\":\"fine\"}\n{\"_msg\":\"late\",\"_time\":\"2020-01-01T00:00:00Z\"}"); w.Code != 400 || !strings.HasPrefix(w.Body.String(), "1 stored, 1 refused, the first: line 2: got time 2020-01-01T00:00:00Z, expected within the retention") {
+		t.Errorf("got %d %s", w.Code, w.Body)
+	}
 	if w := post(s, "", `{"_msg":"fine"}`); w.Code != 200 {
 		t.Errorf("got %d %s", w.Code, w.Body)
 	}

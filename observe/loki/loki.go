@@ -161,7 +161,9 @@ func pushJSON(batch *logs.Batch, data []byte) error {
 					row = appendMeta(row, streams, k, meta[k])
 				}
 			}
-			batch.Add(at, row, streams)
+			if r := batch.Add(at, row, streams); r != nil {
+				r.At("stream %d, value %d", i, j)
+			}
 		}
 	}
 	return nil
@@ -250,6 +252,7 @@ func pushProto(batch *logs.Batch, data []byte) error {
 		fields := stream(ls, sortedKeys(ls))
 		streams := len(fields)
 		var row []logs.Field
+		j := 0
 		return each(s, func(num protowire.Number, entry []byte, _ uint64) error {
 			if num != 2 {
 				return nil
@@ -289,7 +292,10 @@ func pushProto(batch *logs.Batch, data []byte) error {
 			}); err != nil {
 				return err
 			}
-			batch.Add(at, row, streams)
+			if r := batch.Add(at, row, streams); r != nil {
+				r.At("stream %d, value %d", i, j)
+			}
+			j++
 			return nil
 		})
 	})

@@ -91,6 +91,9 @@ func TestProtobuf(t *testing.T) {
 	if w := post(s, "application/x-protobuf", string(snappy.Encode(nil, push(at, `{job=`, "hello")))); w.Code != 400 || !strings.Contains(w.Body.String(), "0 stored, 1 refused, the first: stream 0") {
 		t.Errorf("bad labels: %d %s", w.Code, w.Body)
 	}
+	if w := post(s, "application/x-protobuf", string(snappy.Encode(nil, push(at.AddDate(1, 0, 0), `{job="shop"}`, "hello")))); w.Code != 400 || !strings.Contains(w.Body.String(), "stream 0, value 0: got time ") {
+		t.Errorf("a year ahead: %d %s", w.Code, w.Body)
+	}
 	if w := post(s, "application/x-protobuf", "nonsense"); w.Code != 400 {
 		t.Errorf("nonsense: %d %s", w.Code, w.Body)
 	}
@@ -100,7 +103,7 @@ func TestJSON(t *testing.T) {
 	s := open(t)
 	now := time.Now().UnixNano()
 	w := post(s, "application/json", fmt.Sprintf(`{"streams":[{"stream":{"app":"a"},"values":[["%d","one"],["%d","two",{"app":"other","user":"u"}],["%d","old"],["x","three"],["1"]]}]}`, now, now+1, now-int64(9*24*time.Hour)))
-	if w.Code != 400 || !strings.HasPrefix(w.Body.String(), "2 stored, 3 refused") {
+	if w.Code != 400 || !strings.HasPrefix(w.Body.String(), "2 stored, 3 refused, the first: stream 0, value 2: got time ") {
 		t.Errorf("got %d %s", w.Code, w.Body)
 	}
 	got := ask(t, s, `{app="a"}`, "", "user", "metadata.app")

@@ -39,24 +39,26 @@ func (r *LogReceiver) export(ld plog.Logs, source string) (plogotlp.ExportRespon
 	resp := plogotlp.NewExportResponse()
 	batch := r.store.Begin(logs.Origin{Receiver: receiver, Source: source, Arrival: true})
 	var fields []logs.Field
-	for _, rl := range ld.ResourceLogs().All() {
+	for ri, rl := range ld.ResourceLogs().All() {
 		resource, streams := resourceFields(rl.Resource())
 		if rl.SchemaUrl() != "" {
 			resource = append(resource, logs.Field{Name: "resource.schema_url", Value: rl.SchemaUrl()})
 		}
-		for _, sl := range rl.ScopeLogs().All() {
+		for si, sl := range rl.ScopeLogs().All() {
 			common := append(resource[:len(resource):len(resource)], scopeFields(sl.Scope())...)
 			if sl.SchemaUrl() != "" {
 				common = append(common, logs.Field{Name: "scope.schema_url", Value: sl.SchemaUrl()})
 			}
-			for _, rec := range sl.LogRecords().All() {
+			for i, rec := range sl.LogRecords().All() {
 				fields = append(fields[:0], common...)
 				at := int64(rec.Timestamp())
 				fields = recordFields(fields, len(common), rec)
 				if at == 0 {
 					at = int64(rec.ObservedTimestamp())
 				}
-				batch.Add(at, fields, streams) // a refusal is counted and told below
+				if r := batch.Add(at, fields, streams); r != nil { // it is counted and told below
+					r.At("resource %d, scope %d, record %d", ri, si, i)
+				}
 			}
 		}
 	}

@@ -60,6 +60,7 @@ func (b *Batch) Add(s *Span) *observe.Refusal {
 	}
 	b.fields = appendRow(b.fields[:0], s)
 	if r := b.rows.Add(max(1, s.Start), b.fields, streams); r != nil { // 0 would be now
+		r.At("trace %s, span %s", s.TraceID, s.SpanID)
 		return r
 	}
 	if b.store.red != nil {

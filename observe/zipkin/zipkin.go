@@ -55,7 +55,7 @@ func Handler(store *trace.Store, body func() int64) http.Handler {
 			if !errors.As(err, &refusal) {
 				refusal = &observe.Refusal{Status: http.StatusServiceUnavailable, Reason: "store", Want: err.Error()}
 			}
-			http.Error(w, refusal.Error(), refusal.Status)
+			observe.Refuse(w, refusal)
 			return
 		}
 		w.WriteHeader(http.StatusAccepted)
