@@ -22,6 +22,7 @@ type rulesView struct {
 	All         int // without a filter
 	Whole       int // of the rules shown: how many are kept up to date as a whole
 	Parts, None int
+	Full        int // of all: how many are left to the engine because there is no memory for their windows
 	Memory      string
 	Pager       pager
 }
@@ -62,6 +63,9 @@ func (s *site) rules(w http.ResponseWriter, r *http.Request, me act.Identity) er
 	var bytes int64
 	for _, row := range toRuleRows(all) {
 		of := row.Rule
+		if x := of.Explanation; x != nil && x.Left == evaluate.LeftLimit {
+			v.Full++
+		}
 		if !strings.Contains(strings.ToLower(of.Name+" "+of.Group+" "+of.File+" "+of.Expr), strings.ToLower(v.Text)) {
 			continue
 		}

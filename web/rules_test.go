@@ -36,6 +36,10 @@ func someRules() []rule.Rule {
 			File: "rules/checkout.yml", Group: "checkout", Name: "Ambiguous", Alert: true, Expr: `a / b`, Interval: 200 * time.Millisecond, Health: "err", Error: "found duplicate series <b>for</b> the match group", State: "inactive",
 			Explanation: &evaluate.Explanation{Incremental: "none", Left: "ambiguous labels", Part: evaluate.Part{How: "operation", Incremental: true, Expr: "a / b"}},
 		},
+		{
+			File: "rules/checkout.yml", Group: "checkout", Name: "TooMuch", Expr: `sum(c)`, Interval: time.Minute, Health: "ok", At: night.Add(-20 * time.Second), Took: 2 * time.Second,
+			Explanation: &evaluate.Explanation{Incremental: "none", Left: evaluate.LeftLimit, Seconds: 2, Part: evaluate.Part{How: "aggregation", Incremental: true, Expr: "sum(c)"}},
+		},
 		{File: "rules/checkout.yml", Group: "checkout", Name: "New", Alert: true, Expr: "vector(1)", Interval: time.Second, Health: "unknown", State: "inactive"},
 	}
 	for i := range 60 {
@@ -65,7 +69,7 @@ func TestRulesPages(t *testing.T) {
 		}
 		return text
 	}
-	f("/rules", http.StatusOK, "ErrorBudgetBurn", "incremental", "in parts", "1 are kept up to date", "2 in parts; 1 are read in full", "offset=50")
+	f("/rules", http.StatusOK, "ErrorBudgetBurn", "incremental", "in parts", "1 are kept up to date", "2 in parts; 2 are read in full", "offset=50", "1 rule reads every sample each time")
 	if text := f("/rules?order=memory", http.StatusOK); strings.Index(text, "checkout:errors:peak") > strings.Index(text, "ErrorBudgetBurn") {
 		t.Error("what takes most memory does not come first")
 	}

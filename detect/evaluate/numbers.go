@@ -56,13 +56,17 @@ func newNumbers(r prometheus.Registerer, e *Incremental) *numbers {
 	}
 }
 
+// LeftLimit is what Explanation.Left says of an expression for whose windows there is no
+// memory.
+const LeftLimit = "limit on state"
+
 // reason is a label for an error that ends an evaluation here.
 func reason(err error) string {
 	for _, known := range []struct {
 		err  error
 		name string
 	}{{errAmbiguous, "ambiguous labels"}, {errHistogram, "native histograms"}, {errUnsure, "uncertain sums"},
-		{errLimit, "limit on state"}, {errTied, "equal values"}, {errParameter, "parameter out of range"}, {errCells, "too many values"}, {errPast, "time before the last"}} {
+		{errLimit, LeftLimit}, {errTied, "equal values"}, {errParameter, "parameter out of range"}, {errCells, "too many values"}, {errPast, "time before the last"}} {
 		if errors.Is(err, known.err) {
 			return known.name
 		}
