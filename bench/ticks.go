@@ -135,10 +135,12 @@ func (t *ticking) load(ctx context.Context) (err error) {
 	return nil
 }
 
-// step moves the time on and stores what was scraped until then. It is not measured.
+// step moves the time on and stores what was scraped until then. It is not measured. Full
+// chunks of the head go to their file, as the store's own loop has them each minute.
 func (t *ticking) step(ctx context.Context) ([]scraped, error) {
 	t.at = t.at.Add(time.Minute)
 	samples, err := t.live.until(ctx, t.at)
+	t.db.ForceHeadMMap()
 	t.unsent = append(t.unsent, samples...)
 	return samples, err
 }

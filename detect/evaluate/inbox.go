@@ -59,6 +59,7 @@ func (s *states) collect(now int64) {
 	if batch == nil {
 		return
 	}
+	low := int64(farAway)
 	for i := range batch.in {
 		if overflow {
 			break
@@ -74,6 +75,7 @@ func (s *states) collect(now int64) {
 			}
 			if a.t <= now && s.next > now {
 				s.take(*a)
+				low = min(low, a.t)
 				continue
 			}
 			s.later = append(s.later, *a)
@@ -82,6 +84,9 @@ func (s *states) collect(now int64) {
 			s.wrong, s.retry = errHistogram, math.MaxInt64
 			s.touch(never)
 		}
+	}
+	if low < farAway {
+		s.touch(low)
 	}
 	clear(batch.in)
 	batch.in = batch.in[:0]
@@ -93,7 +98,7 @@ func (s *states) collect(now int64) {
 // takeIn takes the samples whose time has come.
 func (s *states) takeIn(now int64) {
 	s.next = math.MaxInt64
-	rest := s.later[:0]
+	rest, low := s.later[:0], int64(farAway)
 	for _, a := range s.later {
 		if a.t > now {
 			s.next = min(s.next, a.t)
@@ -101,6 +106,10 @@ func (s *states) takeIn(now int64) {
 			continue
 		}
 		s.take(a)
+		low = min(low, a.t)
+	}
+	if low < farAway {
+		s.touch(low)
 	}
 	clear(s.later[len(rest):])
 	if s.later = rest; len(rest) == 0 {
@@ -108,10 +117,10 @@ func (s *states) takeIn(now int64) {
 	}
 }
 
+// take takes one sample in. Those who look at the states have to be told: see touch.
 func (s *states) take(a arrival) {
 	s.took = true
 	s.since = max(s.since, a.t)
-	s.touch(a.t)
 	if a.histogram {
 		s.wrong, s.retry = errHistogram, math.MaxInt64
 		s.touch(never)

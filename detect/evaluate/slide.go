@@ -93,14 +93,9 @@ func (s *states) ahead(ctx context.Context, i int, before, now int64) error {
 }
 
 // horizon is for how long, in milliseconds, the samples that will leave a window are read
-// ahead: such that each window that is longer than the tail has its share of them.
+// ahead: such that all windows that are longer than the tail, one of which has just been read
+// for and one is used up, hold so many together as may be.
 func (s *states) horizon(i int) int64 {
-	windows := int64(0)
-	for _, w := range s.spec.Windows {
-		if w.Length > s.spec.Tail {
-			windows++
-		}
-	}
 	var samples, spans int64
 	for _, row := range s.series {
 		n, span := row.Extent(i)
@@ -109,7 +104,18 @@ func (s *states) horizon(i int) int64 {
 	if samples == 0 {
 		return minHorizon
 	}
-	return min(max(spans/samples*(leaving/windows), minHorizon), maxHorizon)
+	return min(max(spans/samples*(2*leaving/(s.long()+1)), minHorizon), maxHorizon)
+}
+
+// long is how many windows are longer than the tail. They are the last.
+func (s *states) long() int64 {
+	n := int64(0)
+	for _, w := range s.spec.Windows {
+		if w.Length > s.spec.Tail {
+			n++
+		}
+	}
+	return n
 }
 
 // phase is where in the first time that is read ahead a window begins, from 0 to 1: those of
@@ -117,6 +123,6 @@ func (s *states) horizon(i int) int64 {
 func (s *states) phase(i int) float64 {
 	h := fnv.New32a()
 	io.WriteString(h, s.String())
-	_, phase := math.Modf(float64(h.Sum32())/(1<<32) + float64(i)/float64(len(s.spec.Windows)))
+	_, phase := math.Modf(float64(h.Sum32())/(1<<32) + float64(len(s.spec.Windows)-i)/float64(s.long()))
 	return phase
 }

@@ -77,7 +77,7 @@ type following struct {
 	wrong  error // why there is no state
 	retry  int64 // when to try again
 	series []*tracked
-	index  map[uint64]*tracked // by the hash of the labels
+	index  map[uint64]*tracked // by the hash of the labels; nil while the series are few
 	later  []arrival           // not yet their time
 	next   int64               // the earliest of them
 	took   bool                // something was taken in that the windows have not moved on over
@@ -98,6 +98,7 @@ type tracked struct {
 
 // clear forgets everything but why there is nothing.
 func (s *states) clear() {
+	s.spec.Forget()
 	s.following = following{until: make([]int64, len(s.spec.Windows)), next: math.MaxInt64, wrong: s.wrong, retry: s.retry}
 }
 
@@ -173,7 +174,18 @@ func (s *states) reach(ctx context.Context, t, oldest int64) error {
 	return nil
 }
 
+// few series are found by a look at each.
+const few = 8
+
 func (s *states) find(ls labels.Labels) *tracked {
+	if s.index == nil {
+		for _, row := range s.series {
+			if labels.Equal(row.Labels, ls) {
+				return row
+			}
+		}
+		return nil
+	}
 	for row := s.index[ls.Hash()]; row != nil; row = row.next {
 		if labels.Equal(row.Labels, ls) {
 			return row
@@ -184,18 +196,31 @@ func (s *states) find(ls labels.Labels) *tracked {
 
 func (s *states) enter(of *window.Series) *tracked {
 	row := &tracked{Series: *of}
-	if s.index == nil {
-		s.index = map[uint64]*tracked{}
-	}
-	h := row.Labels.Hash()
-	row.next, s.index[h] = s.index[h], row
 	s.series = append(s.series, row)
 	s.remake = true
+	switch {
+	case s.index != nil:
+		s.list(row)
+	case len(s.series) > few:
+		s.index = map[uint64]*tracked{}
+		for _, row := range s.series {
+			s.list(row)
+		}
+	}
 	return row
+}
+
+// list puts a series into the index.
+func (s *states) list(row *tracked) {
+	h := row.Labels.Hash()
+	row.next, s.index[h] = s.index[h], row
 }
 
 // leave takes a series out of the index.
 func (s *states) leave(row *tracked) {
+	if s.index == nil {
+		return
+	}
 	h := row.Labels.Hash()
 	if first := s.index[h]; first == row && row.next == nil {
 		delete(s.index, h)

@@ -21,15 +21,15 @@ const (
 	timesBits = 128 // is added to timeBits of a segment whose steps are multiples of the least
 	maxPacked = math.MaxUint16
 	padding   = 8       // behind the last segment, so that 8 bytes can be read anywhere
-	maxAhead  = 1 << 28 // bytes of all segments of one window
+	maxAhead  = 1 << 28 // bytes from the first segment of a window to its last
 )
 
 // scratches are for samples on their way into a segment.
 var scratches = sync.Pool{New: func() any { return &[]Point{} }}
 
 // pack appends a segment of the points behind the edge, at most maxPacked, and has the edge
-// read it. The padding of the segment before is taken for it.
-func (w *edge) pack(b []byte, points []Point) []byte {
+// read it, from b[from:]. The padding of the segment before is taken for it.
+func (w *edge) pack(b []byte, from int, points []Point) []byte {
 	points = points[:min(len(points), maxPacked)]
 	least, most := int64(math.MaxInt64), int64(math.MinInt64)
 	down, up := int64(math.MaxInt64), int64(math.MinInt64)
@@ -80,7 +80,7 @@ func (w *edge) pack(b []byte, points []Point) []byte {
 		prev = p
 	}
 	w.step, w.growth, w.timeBits, w.valueBits = int32(least), int32(down), uint8(timeBits)|times, uint8(valueBits)|kind
-	w.off, w.left = uint32(begin*8), uint16(len(points))
+	w.off, w.left = uint32(begin-from)*8, uint16(len(points))
 	return b
 }
 
@@ -112,6 +112,12 @@ func getBits(b []byte, bit, n int) uint64 {
 		v |= uint64(b[at+8]) << (64 - shift)
 	}
 	return v & (1<<n - 1)
+}
+
+// rest is the bytes of an edge's segment that it has not read yet.
+func (w *edge) rest(b []byte) []byte {
+	bits := int(w.left) * (int(w.timeBits&^timesBits) + int(w.valueBits&^floatBits))
+	return b[w.off>>3 : (int(w.off)+bits+7)>>3]
 }
 
 // next moves the edge on to the next sample of its segment.

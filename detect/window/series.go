@@ -4,7 +4,6 @@ import (
 	"errors"
 	"math"
 	"slices"
-	"sync"
 	"unsafe"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -28,9 +27,8 @@ type Spec struct {
 	// Lookback is how long, in milliseconds, a sample stays the current one.
 	Lookback int64
 
-	// For each window that is longer than the tail the samples that will leave it next, a
-	// segment of each series: see ReadAhead.
-	ahead [][]byte
+	// The samples that will leave the windows next that are longer than the tail.
+	ahead ahead
 }
 
 // Index of a window's length, -1 when it is not kept.
@@ -74,7 +72,7 @@ type reset struct {
 type edge struct {
 	place
 	seq    uint32 // 0 when the window is empty
-	off    uint32 // where the next sample stands: bytes of the tail (absolute), or bits of spec.ahead
+	off    uint32 // where the next sample stands: bytes of the tail (absolute), or bits of what is read ahead for the window
 	reset  uint32 // the first reset behind the sample, counted from the first one ever
 	growth int32  // of a segment the least one
 }
@@ -82,10 +80,6 @@ type edge struct {
 // ErrLost is returned when samples that the state has counted are not in the store any
 // more. The state has to be built again.
 var ErrLost = errors.New("samples are not in the store any more")
-
-// errAhead is returned when a window has so many series that what will leave it next has no
-// room.
-var errAhead = errors.New("too many samples to read ahead")
 
 // New returns the state of a series without samples.
 func New(spec *Spec, ls labels.Labels) *Series {
@@ -327,7 +321,7 @@ func (s *Series) Advance(i int, t int64, missing Missing) (gone int64, err error
 	}
 	x := s.sum(i)
 	short := s.short(i)
-	ahead := s.spec.read(i)
+	ahead := s.spec.ahead.of(i)
 	for w.T <= left {
 		gone = w.T
 		if w.seq == s.seq {
@@ -343,7 +337,7 @@ func (s *Series) Advance(i int, t int64, missing Missing) (gone int64, err error
 				if err := s.more(i, left, missing); err != nil {
 					return gone, err
 				}
-				ahead = s.spec.ahead[i]
+				ahead = s.spec.ahead.of(i)
 			}
 			w.next(ahead)
 		}
@@ -365,14 +359,6 @@ func (s *Series) Advance(i int, t int64, missing Missing) (gone int64, err error
 func (s *Series) Leaves(i int, t int64) bool {
 	w := &s.wins[i]
 	return w.seq != 0 && w.T <= t-s.spec.Windows[i].Length
-}
-
-// read is what was read ahead for a window, of all series.
-func (s *Spec) read(i int) []byte {
-	if len(s.ahead) < len(s.Windows) {
-		s.ahead = make([][]byte, len(s.Windows))
-	}
-	return s.ahead[i]
 }
 
 // more gets the next samples of a window, which are behind a gap or were not fetched.
@@ -407,71 +393,6 @@ func (s *Series) trim() {
 			s.sumUp()
 		}
 	}
-}
-
-// ReadAhead reads ahead for a window: what was read before is forgotten, of all series of
-// the spec, which fill then fills again one by one.
-func (s *Spec) ReadAhead(i int, all func(yield func(*Series) bool), fill func() error) error {
-	old, scratch := s.read(i), buffers.Get().(*[]byte)
-	s.ahead[i] = (*scratch)[:0]
-	for of := range all {
-		of.wins[i].left = 0
-	}
-	err := fill()
-	*scratch = s.ahead[i]
-	if n := len(*scratch); n > cap(old) || n < cap(old)*7/8 {
-		old = make([]byte, 0, n)
-	}
-	s.ahead[i] = append(old[:0], *scratch...)
-	buffers.Put(scratch)
-	return err
-}
-
-// buffers are for segments until it is known how much they take.
-var buffers = sync.Pool{New: func() any { return &[]byte{} }}
-
-// AheadBytes is how much memory is taken by what was read ahead, of all series.
-func (s *Spec) AheadBytes() int {
-	n := 0
-	for _, b := range s.ahead {
-		n += cap(b)
-	}
-	return n
-}
-
-// Fill takes the next samples of a window that is longer than the tail, from its first
-// sample up to the time until.
-func (s *Series) Fill(i int, it Iterator, until int64) error {
-	w := &s.wins[i]
-	if w.seq == 0 || s.short(i) {
-		return nil
-	}
-	last := min(until, s.at.T)
-	scratch := scratches.Get().(*[]Point)
-	points := (*scratch)[:0]
-	defer func() { *scratch = points; scratches.Put(scratch) }()
-	for k := it.Next(); k != chunkenc.ValNone; k = it.Next() {
-		if k != chunkenc.ValFloat {
-			return ErrLost
-		}
-		t, v := it.At()
-		if t > last {
-			break
-		}
-		if t <= w.T || value.IsStaleNaN(v) {
-			continue
-		}
-		if points = append(points, Point{t, v}); len(points) == maxPacked {
-			break
-		}
-	}
-	if len(points) > 0 {
-		if len(s.spec.read(i)) > maxAhead {
-			return errAhead
-		}
-		s.spec.ahead[i] = w.pack(s.spec.ahead[i], points)
-	}
-	return it.Err()
 }
 
 // Wants says whether a window takes samples of times up to until by Fill.
@@ -511,14 +432,6 @@ func (s *Series) WindowBytes(i int) int {
 		n += x.bytes()
 	}
 	return n
-}
-
-// WindowBytes is how much of AheadBytes is one window's.
-func (s *Spec) WindowBytes(i int) int {
-	if i >= len(s.ahead) {
-		return 0
-	}
-	return cap(s.ahead[i])
 }
 
 // Bytes is about how much memory the state takes, its labels included. What is read

@@ -67,7 +67,7 @@ func TestSegmentGivesBackEveryBit(t *testing.T) {
 		const each = 37
 		for at := 0; at+1 < len(points); at += each {
 			w := &edge{place: place{Point: points[at]}}
-			b = w.pack(b, points[at+1:min(at+1+each, len(points))])
+			b = w.pack(b, 0, points[at+1:min(at+1+each, len(points))])
 			edges = append(edges, w)
 		}
 		for i := range points[1:] {
