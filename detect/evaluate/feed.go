@@ -178,8 +178,11 @@ func (a followedAppendable) AppenderV2(ctx context.Context) storage.AppenderV2 {
 type transaction struct {
 	storage.AppenderV2
 	feed    *feed
-	pending []told
+	pending *[]told // nil when there are none
 }
+
+// lists of what is told that are empty: each request is a transaction.
+var lists = sync.Pool{New: func() any { return &[]told{} }}
 
 type told struct {
 	entry     *entry
@@ -196,7 +199,10 @@ func (a *transaction) Append(ref storage.SeriesRef, ls labels.Labels, st, t int6
 		return got, err
 	}
 	if e := a.feed.lookup(got, ls); len(e.subs) > 0 {
-		a.pending = append(a.pending, told{e, st, t, v, h != nil || fh != nil})
+		if a.pending == nil {
+			a.pending = lists.Get().(*[]told)
+		}
+		*a.pending = append(*a.pending, told{e, st, t, v, h != nil || fh != nil})
 	}
 	return got, err
 }
@@ -211,19 +217,33 @@ func (a *transaction) AppendExemplars(ref storage.SeriesRef, ls labels.Labels, e
 
 func (a *transaction) Commit() error {
 	err := a.AppenderV2.Commit()
-	for i := range a.pending {
-		p := &a.pending[i]
+	if a.pending == nil {
+		return err
+	}
+	for i := range *a.pending {
+		p := &(*a.pending)[i]
 		began := p.st != 0 && p.entry.st.Swap(p.st) != p.st
 		for _, s := range p.entry.subs {
 			// After a failed commit nobody knows what was stored.
 			s.arrive(arrival{to: s, t: p.t, v: p.v, began: began || err != nil, histogram: p.histogram})
 		}
 	}
-	a.pending = a.pending[:0]
+	a.forget()
 	return err
 }
 
 func (a *transaction) Rollback() error {
-	a.pending = a.pending[:0]
+	a.forget()
 	return a.AppenderV2.Rollback()
+}
+
+func (a *transaction) forget() {
+	if a.pending == nil {
+		return
+	}
+	clear(*a.pending)
+	if *a.pending = (*a.pending)[:0]; cap(*a.pending) <= 1<<14 {
+		lists.Put(a.pending)
+	}
+	a.pending = nil
 }

@@ -90,7 +90,7 @@ func (s *states) collect(now int64) {
 	}
 	clear(batch.in)
 	batch.in = batch.in[:0]
-	if cap(batch.in) <= 1<<12 {
+	if cap(batch.in) <= 1<<14 {
 		boxes.Put(batch)
 	}
 }

@@ -91,19 +91,23 @@ func (g *Guard) Append(ref storage.SeriesRef, ls labels.Labels, st, t int64, v f
 		return ref, g.refuse(r)
 	}
 	got, err := g.put(id, ls, st, s, opts)
-	var refusal *observe.Refusal
-	switch {
-	case err == nil || errors.Is(err, (*storage.AppendPartialError)(nil)):
+	if err == nil || errors.Is(err, (*storage.AppendPartialError)(nil)) {
 		g.accepted++ // exemplars are extra: one that was not stored does not refuse its sample
 		return got, nil
-	case errors.As(err, &refusal):
-		return ref, g.refuse(refusal)
+	}
+	return ref, g.fail(err, ls, t)
+}
+
+// fail refuses a sample that was not stored, or remembers that the store cannot.
+func (g *Guard) fail(err error, ls labels.Labels, t int64) error {
+	if refusal, ok := errors.AsType[*observe.Refusal](err); ok {
+		return g.refuse(refusal)
 	}
 	if r := refusalOf(err, ls, t); r != nil {
-		return ref, g.refuse(r)
+		return g.refuse(r)
 	}
 	g.failure = err
-	return ref, err
+	return err
 }
 
 // AppendExemplars implements storage.ExemplarAppenderV2. The exemplars must be sorted
