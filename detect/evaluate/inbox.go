@@ -144,7 +144,7 @@ func (s *states) take(a arrival) {
 	case a.t > row.LastT():
 		row.Push(p)
 	case row.Last(p): // it was read before it arrived
-	default:
+	case row.Dirty || !row.Late(p, s.at):
 		row.Dirty, s.dirty = true, true
 	}
 }
