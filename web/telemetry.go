@@ -157,7 +157,7 @@ func counts(by map[string]map[int64]float64, from, to time.Time, step time.Durat
 	slices.SortFunc(names, func(a, b string) int {
 		return cmp.Or(slices.Index(severities, b)-slices.Index(severities, a), strings.Compare(a, b))
 	})
-	first := from.Truncate(step)
+	first := time.Unix(0, from.UnixNano()-from.UnixNano()%int64(step)) // LogsQL's grid begins in 1970, that of Truncate in the year 1
 	var series []Series
 	for _, name := range names {
 		one := Series{Labels: map[string]string{"__name__": name}}
