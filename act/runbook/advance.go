@@ -104,15 +104,18 @@ func (r *Runner) forward(ctx context.Context, id string, rollback bool) (more bo
 			return false, nil
 		}
 	}
+	r.setBusy(id, true)
 	result := r.execute(ctx, &run, execute)
+	r.setBusy(id, false)
 	if ctx.Err() != nil {
-		return false, nil // cancelled, which is stored already, or the server stops: recover sees it
+		return false, r.letGo(ctx) // cancelled, which is stored already, or the server stops: recover sees it
 	}
 	// It has happened: a disk that is full now must not make it happen again.
-	return r.insist(ctx, run.ID, func() error {
+	over := false
+	stored := r.insist(ctx, run.ID, func() error {
 		_, err := r.change(ctx, id, func(t *turn) error {
 			s := &t.run.Steps[execute]
-			if s.Status != act.StepRunning {
+			if over = s.Status != act.StepRunning; over {
 				return nil // cancelled meanwhile
 			}
 			now := time.Now()
@@ -123,7 +126,11 @@ func (r *Runner) forward(ctx context.Context, id string, rollback bool) (more bo
 			return t.record(now, system, "run.step.finished", fmt.Sprintf("step %s %s: %s", s.Name, s.Status, result.detail))
 		})
 		return err
-	}), nil
+	})
+	if over || ctx.Err() != nil {
+		return stored, r.letGo(ctx)
+	}
+	return stored, nil
 }
 
 // insist does something until it works, or the run or the server ends.

@@ -82,12 +82,60 @@ func (t *turn) unlock() error {
 	return nil
 }
 
-// unlockEnded lets go of what runs held that have ended.
-func (r *Runner) unlockEnded(ctx context.Context) error {
-	return r.o.DB.Update(ctx, func(tx *state.Tx) error {
-		_, err := tx.ExecContext(ctx, `DELETE FROM resource_locks WHERE run NOT IN (SELECT id FROM runs WHERE ended_ms = 0)`)
-		return err
+func (r *Runner) setBusy(id string, is bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if delete(r.busy, id); is {
+		r.busy[id] = true
+	}
+}
+
+func (r *Runner) isBusy(id string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.busy[id]
+}
+
+// letGo gives up the locks of runs that have ended, but of those that were cancelled in
+// the middle of a step whose processes have not ended yet: nobody else alters what they
+// may alter still.
+func (r *Runner) letGo(ctx context.Context) error {
+	ctx = context.WithoutCancel(ctx)
+	freed := false
+	err := r.o.DB.Update(ctx, func(tx *state.Tx) error {
+		rows, err := tx.QueryContext(ctx, `SELECT DISTINCT run FROM resource_locks WHERE run NOT IN (SELECT id FROM runs WHERE ended_ms = 0)`)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		var over []string
+		for rows.Next() {
+			var id string
+			if err := rows.Scan(&id); err != nil {
+				return err
+			}
+			if !r.isBusy(id) {
+				over = append(over, id)
+			}
+		}
+		if err := rows.Err(); err != nil {
+			return err
+		}
+		for _, id := range over {
+			if _, err := tx.ExecContext(ctx, `DELETE FROM resource_locks WHERE run = ?`, id); err != nil {
+				return err
+			}
+			freed = true
+		}
+		return nil
 	})
+	if err != nil {
+		return fmt.Errorf("cannot unlock what runs held that have ended: %w", err)
+	}
+	if freed {
+		r.kickWaiting(ctx)
+	}
+	return nil
 }
 
 func loadLocks(ctx context.Context, q querier, run *act.Run) error {

@@ -138,6 +138,7 @@ func TestOneFaultAtATime(t *testing.T) {
 	if _, err := b.Cancel(t.Context(), time.Now(), "alice", run.ID, "enough"); err != nil {
 		t.Fatal(err)
 	}
+	b.until(run.ID, "the refusal", func(act.Run) bool { return strings.Contains(g.list(), "DELETE") })
 	if run, err = b.Get(t.Context(), run.ID); err != nil || !run.FaultOverAt.IsZero() {
 		t.Errorf("got %+v %v", run, err)
 	}

@@ -98,6 +98,7 @@ type Runner struct {
 	mu      sync.Mutex // guards what follows
 	ctx     context.Context
 	working map[string]context.CancelFunc // runs that a goroutine drives
+	busy    map[string]bool               // runs of which a step is being executed
 	again   map[string]bool               // runs that were kicked meanwhile
 	wg      sync.WaitGroup
 }
@@ -119,7 +120,7 @@ func New(o Options) *Runner {
 		o.Transport = http.DefaultTransport
 	}
 	r := &Runner{
-		o: o, working: map[string]context.CancelFunc{}, again: map[string]bool{},
+		o: o, working: map[string]context.CancelFunc{}, busy: map[string]bool{}, again: map[string]bool{},
 		client: &http.Client{Transport: o.Transport, CheckRedirect: func(req *http.Request, via []*http.Request) error {
 			if len(via) > 5 || req.URL.Host != via[0].URL.Host {
 				return http.ErrUseLastResponse // the runbook names the server, nobody else does
@@ -145,7 +146,7 @@ func (r *Runner) run(ctx context.Context) error {
 	if err := r.recover(ctx); err != nil {
 		return err
 	}
-	if err := r.unlockEnded(ctx); err != nil {
+	if err := r.letGo(ctx); err != nil {
 		return err
 	}
 	r.mu.Lock()
@@ -165,6 +166,9 @@ func (r *Runner) run(ctx context.Context) error {
 	r.tidyPlans(ctx)
 	for wait(ctx, lookAgain) == nil { // questions expire, tokens end, clocks jump
 		r.kickWaiting(ctx)
+		if err := r.letGo(ctx); err != nil {
+			r.o.Logger.Warn("locks stay", "err", err)
+		}
 		r.tidyGround(ctx)
 		r.tidyPlans(ctx)
 	}

@@ -42,7 +42,7 @@ func (r *Runner) change(ctx context.Context, id string, fn func(t *turn) error) 
 			return err
 		}
 		ended, tripped = run.Status.Ended() && !before.Ended(), t.tripped
-		if ended {
+		if ended && !r.isBusy(id) { // else its locks hold until what it is doing has ended, see letGo
 			if err := t.unlock(); err != nil {
 				return err
 			}

@@ -3,6 +3,8 @@ package runbook
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -192,6 +194,25 @@ func TestByVoice(t *testing.T) {
 	var conflict *act.ConflictError
 	if _, err := b.Fulfil(t.Context(), time.Now(), "bob", owed[0].ID, "disputed", "I did not"); !errors.As(err, &conflict) {
 		t.Errorf("done twice: %v", err)
+	}
+}
+
+// TestLocksHoldUntilTheStepHasEnded: a run that is cancelled keeps others out while what
+// it had started may alter something still.
+func TestLocksHoldUntilTheStepHasEnded(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "pid")
+	b := newBench(t, t.TempDir(), map[string]string{
+		"first":  page("", fence("sh {risk=low}", "trap '' TERM; echo $$ > "+file+"; while :; do sleep 0.1; done")),
+		"second": page("", fence("sh {risk=low}", "if kill -0 $(cat "+file+"); then echo both; else echo alone; fi 2>&1 | tail -1")),
+	})
+	first := b.start("alice", "first", nil)
+	b.until(first.ID, "its step", func(act.Run) bool { pid, _ := os.ReadFile(file); return len(pid) > 1 })
+	second := b.until(b.start("alice", "second", nil).ID, "the lock", func(r act.Run) bool { return strings.Contains(r.Reason, "is altering") })
+	if run, err := b.Cancel(t.Context(), time.Now(), "alice", first.ID, ""); err != nil || run.Status != act.RunCancelled {
+		t.Fatal(run.Status, err)
+	}
+	if second = b.ended(second.ID); second.Status != act.RunDone || second.Steps[0].Output != "alone\n" {
+		t.Errorf("%s %+v", second.Status, second.Steps[0])
 	}
 }
 
