@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"testing"
 	"time"
 
@@ -106,7 +107,11 @@ func TestWhy(t *testing.T) {
 	if len(f.Reached) != 2 || f.Reached[0].Person != "alice" || f.Reached[1].At.Sub(f.At) != 5*time.Minute {
 		t.Errorf("%+v", f)
 	}
-	for _, bad := range []string{"", "severity", "=page"} {
+	asPrinted := do[why.Forecast](w, alice, http.MethodGet, "/oncall/explain?at=2026-03-03T00:00:00Z&labels="+url.QueryEscape(`{severity="page", team="shop"}`), nil, ok)
+	if len(asPrinted.Reached) != 2 {
+		t.Errorf("%+v", asPrinted)
+	}
+	for _, bad := range []string{"", "severity", "=page", "severity!%3Dpage", "severity%3D~page"} {
 		do[ErrorBody](w, alice, http.MethodGet, "/oncall/explain?labels="+bad, nil, http.StatusBadRequest)
 	}
 }

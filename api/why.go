@@ -54,13 +54,17 @@ func (s *server) explainLabels(c *call, q forecastQuery) (why.Forecast, error) {
 	return f, err
 }
 
-// ParseLabels reads labels as k=v,k2=v2.
+// ParseLabels reads labels as k=v,k2=v2, or as Prometheus prints them: {k="v", k2="v2"}.
 func ParseLabels(text string) (map[string]string, error) {
 	out := map[string]string{}
+	text = strings.TrimSpace(text)
+	if inner, ok := strings.CutPrefix(text, "{"); ok {
+		text = strings.TrimSuffix(inner, "}")
+	}
 	for _, pair := range strings.Split(text, ",") {
 		k, v, ok := strings.Cut(strings.TrimSpace(pair), "=")
 		k, v = strings.TrimSpace(k), strings.Trim(strings.TrimSpace(v), `"`)
-		if !ok || k == "" || len(out) == 100 || len(pair) > 2000 {
+		if !ok || k == "" || strings.HasSuffix(k, "!") || strings.HasPrefix(v, "~") || len(out) == 100 || len(pair) > 2000 {
 			return nil, invalid("labels", pair, "labels as severity=page,service=checkout, at most 100")
 		}
 		out[k] = v

@@ -216,6 +216,10 @@ func newContact() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if from == "" && to == "" {
 				return one(cmd, r, "show quiet hours", "/quiet-hours", func(w io.Writer, q api.QuietHours) {
+					if q.From == q.To {
+						fmt.Fprintln(w, "There are no quiet hours.")
+						return
+					}
 					s := sheet{}
 					s.add("quiet", q.From+" to "+q.To+" "+q.Zone)
 					s.add("waits", join(q.Severities))

@@ -46,7 +46,7 @@ func incidentStatusPage(r *remote) *cobra.Command {
 }
 
 func printStatusPage(w io.Writer, p api.StatusPage) {
-	fmt.Fprintf(w, "%s %s\n", p.Title, p.State.Words())
+	fmt.Fprintf(w, "%s: %s\n", p.Title, p.State.Words())
 	t := columns("COMPONENT", "STATE")
 	for _, c := range p.Components {
 		t.row(c.Name, c.State.Words())

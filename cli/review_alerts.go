@@ -176,7 +176,7 @@ func outcomeVerb(r *remote, noun, what string) *cobra.Command {
 			}
 			in.Outcome = respond.OutcomeLabel(strings.ReplaceAll(args[1], "-", "_"))
 			if noun == "incident" {
-				return change(cmd, r, "tell the outcome of "+noun+" "+n, put, path, in, func(w io.Writer, o api.OutcomesGiven) { fmt.Fprintf(w, "%d findings\n", o.Findings) })
+				return change(cmd, r, "tell the outcome of "+noun+" "+n, put, path, in, func(w io.Writer, o api.OutcomesGiven) { fmt.Fprintln(w, plural(o.Findings, "finding")) })
 			}
 			return change(cmd, r, "tell the outcome of "+noun+" "+n, put, path, in, printOutcome)
 		},

@@ -68,7 +68,7 @@ func onCallExplain(r *remote) *cobra.Command {
 			return &foundError{}
 		},
 	}
-	cmd.Flags().StringSliceVarP(&labels, "labels", "l", nil, "labels of the finding, as severity=page,service=checkout")
+	cmd.Flags().StringArrayVarP(&labels, "labels", "l", nil, "labels of the finding, as severity=page,service=checkout")
 	cmd.Flags().Var(&at, "at", "then instead of now")
 	_ = cmd.MarkFlagRequired("labels") // fails only for a flag that is not there
 	return cmd

@@ -63,10 +63,15 @@ func Next(s Status, e Event) (Status, error) {
 type TransitionError struct {
 	From  Status
 	Event Event
+	Noun  string // what does not move; "" for an incident
 }
 
 func (e *TransitionError) Error() string {
-	return fmt.Sprintf("cannot %s an incident that is %s", e.Event, e.From)
+	noun := e.Noun
+	if noun == "" {
+		noun = "an incident"
+	}
+	return fmt.Sprintf("cannot %s %s that is %s", e.Event, noun, e.From)
 }
 
 // Clocks are the five points from which impact and response times are computed.

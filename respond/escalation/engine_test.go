@@ -298,6 +298,9 @@ func TestPackets(t *testing.T) {
 	if err != nil || len(all) != 1 || all[0].Evidence != "graph, log of payments" {
 		t.Errorf("%+v %v", all, err)
 	}
+	if _, err := h.engine.Accept(ctx, h.now, "carol", 1, p.ID); fmt.Sprint(err) != "cannot accept a packet that is accepted" {
+		t.Errorf("accepted twice: %v", err)
+	}
 	if _, err := h.engine.Accept(ctx, h.now, "carol", 1, 99); !errors.Is(err, respond.ErrNotFound) {
 		t.Errorf("no such packet: %v", err)
 	}

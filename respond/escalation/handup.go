@@ -128,7 +128,7 @@ func (e *Engine) HandUp(ctx context.Context, now time.Time, who declare.PersonID
 				return err
 			}
 			if was.Status != respond.HandupReturned {
-				return &respond.TransitionError{From: respond.Status(was.Status), Event: "send again"}
+				return &respond.TransitionError{From: respond.Status(was.Status), Event: "send again", Noun: "a packet"}
 			}
 			h.Sent, cause = was.Sent+1, was.Fact
 		} else {
@@ -236,7 +236,7 @@ func (e *Engine) decide(ctx context.Context, now time.Time, who declare.PersonID
 			return err
 		}
 		if h.Status != respond.HandupOpen {
-			return &respond.TransitionError{From: respond.Status(h.Status), Event: respond.Event(map[respond.HandupStatus]string{respond.HandupAccepted: "accept", respond.HandupReturned: "send back"}[to])}
+			return &respond.TransitionError{From: respond.Status(h.Status), Event: respond.Event(map[respond.HandupStatus]string{respond.HandupAccepted: "accept", respond.HandupReturned: "send back"}[to]), Noun: "a packet"}
 		}
 		if !slices.Contains(h.People, who) {
 			return &respond.InvalidError{Field: "person", Got: string(who), Want: fmt.Sprintf("one of those who were asked: %v", h.People)}

@@ -66,7 +66,7 @@ func (b *Book) Merge(ctx context.Context, now time.Time, actor journal.Actor, n,
 		if i.Sev != "" && (to.Sev == "" || i.Sev < to.Sev) {
 			to.Sev = i.Sev // the worse one
 		}
-		cause, err := b.fact(tx, now, actor, "incident.merged_in", i.Fact, &to, fmt.Sprintf("incident %d merged in with %d findings%s", n, len(moved), because(why)), n.Ref())
+		cause, err := b.fact(tx, now, actor, "incident.merged_in", i.Fact, &to, fmt.Sprintf("incident %d merged in with %s%s", n, howMany(len(moved)), because(why)), n.Ref())
 		if err != nil {
 			return err
 		}
@@ -180,7 +180,7 @@ func (b *Book) Split(ctx context.Context, now time.Time, actor journal.Actor, n 
 		i.Services = slices.DeleteFunc(i.Services, func(s declare.ServiceID) bool {
 			return s != i.Service && slices.Contains(to.Services, s) && !slices.ContainsFunc(left, func(f detect.Finding) bool { return f.Service == s })
 		})
-		cause, err := b.fact(tx, now, actor, "incident.split", i.Fact, i, fmt.Sprintf("%d findings of incident %d are incident %d now%s", len(found), n, to.Number, because(why)), to.Number.Ref())
+		cause, err := b.fact(tx, now, actor, "incident.split", i.Fact, i, fmt.Sprintf("incident %d has %s of incident %d now%s", to.Number, howMany(len(found)), n, because(why)), to.Number.Ref())
 		if err != nil {
 			return err
 		}
@@ -223,4 +223,12 @@ func parts(ctx context.Context, q querier, cond string, args ...any) (out []dete
 		out = append(out, f)
 	}
 	return out, rows.Err()
+}
+
+// howMany counts findings in words.
+func howMany(n int) string {
+	if n == 1 {
+		return "1 finding"
+	}
+	return fmt.Sprintf("%d findings", n)
 }

@@ -280,6 +280,7 @@ func (b *Book) post(ctx context.Context, hook string, message any) string {
 		return "the URL cannot be used"
 	}
 	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("User-Agent", "Evenkeel")
 	res, err := b.o.Client.Do(req)
 	if err != nil {
 		var u *url.Error // its text has the URL, which may be a secret
