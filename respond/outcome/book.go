@@ -202,7 +202,7 @@ func episodes(ctx context.Context, q querier, cond string, args ...any) ([]respo
 			coalesce((SELECT min(n.at_ms) FROM notified d JOIN notifications n ON n.id = d.notification WHERE d.finding = f.id), 0),
 			coalesce(i.acked_ms, 0), coalesce(o.outcome, ''), coalesce(o.inferred, 0)
 		FROM findings f LEFT JOIN outcomes o ON o.finding = f.id LEFT JOIN incidents i ON i.number = f.incident
-		WHERE (f.severity = 'page' OR EXISTS (SELECT 1 FROM notified d WHERE d.finding = f.id)) AND `+cond, args...)
+		WHERE (f.severity = 'page' AND f.incident > 0 OR EXISTS (SELECT 1 FROM notified d WHERE d.finding = f.id)) AND `+cond, args...)
 	if err != nil {
 		return nil, fmt.Errorf("cannot list episodes: %w", err)
 	}

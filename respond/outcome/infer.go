@@ -105,17 +105,19 @@ func (b *Book) Infer(ctx context.Context, now time.Time) (int, error) {
 }
 
 // acts are what may be an answer to an episode: a run for its incident or on its
-// service, a change of its service, an incident that opened on its service after it,
-// and what a person did to end its own one.
+// service, a change of its service, an incident of another alert that opened on its
+// service after it, and what a person did to end its own one. An incident of the same
+// alert is none: one that flaps would be its own answer.
 func (b *Book) acts(ctx context.Context, e respond.Episode) (out []act, err error) {
 	from, to := state.Millis(e.Opened), state.Millis(e.Opened.Add(soon))
 	rows, err := b.db.Read().QueryContext(ctx, `
 		SELECT 'run ' || id || ' of ' || runbook, started_ms FROM runs WHERE started_ms BETWEEN ?1 AND ?2 AND (service = ?3 AND service != '' OR incident = ?4 AND incident > 0)
 		UNION ALL SELECT 'change ' || id, started_ms FROM changes WHERE started_ms BETWEEN ?1 AND ?2 AND service = ?3 AND service != '' AND run = ''
 		UNION ALL SELECT 'incident ' || number, detected_ms FROM incidents WHERE detected_ms > ?1 AND detected_ms <= ?2 AND service = ?3 AND service != '' AND number != ?4
+			AND EXISTS (SELECT 1 FROM findings x WHERE x.incident = incidents.number AND (x.name != ?6 OR x.objective != ?7))
 		UNION ALL SELECT 'the mitigation by ' || replace(f.actor, 'person:', ''), f.at_ms FROM fact_refs r JOIN facts f ON f.id = r.fact_id
 			WHERE ?4 > 0 AND r.ref = ?5 AND f.subject = ?5 AND f.kind = 'incident.mitigated' AND substr(f.actor, 1, 7) = 'person:' AND f.at_ms BETWEEN ?1 AND ?2
-		ORDER BY 2 LIMIT 20`, from, to, e.Service, e.Incident, e.Incident.Ref())
+		ORDER BY 2 LIMIT 20`, from, to, e.Service, e.Incident, e.Incident.Ref(), e.Name, e.Objective)
 	if err != nil {
 		return nil, fmt.Errorf("cannot look for what followed finding %d: %w", e.Finding, err)
 	}

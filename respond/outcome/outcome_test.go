@@ -105,6 +105,7 @@ func TestInferred(t *testing.T) {
 		t.Helper()
 		d := newDesk(t)
 		d.see(night, "Slow", false)
+		d.exec(`UPDATE findings SET incident = 9`)
 		prepare(d)
 		n, err := d.book.Infer(t.Context(), night.Add(90*time.Minute))
 		if err != nil {
@@ -134,9 +135,18 @@ func TestInferred(t *testing.T) {
 	f("a change", "change c-1 followed after 7m0s", func(d *desk) {
 		d.exec(`INSERT INTO changes (id, kind, summary, service, actor, started_ms, recorded_ms) VALUES ('c-1', 'rollback', '', 'checkout', 'bob', ?, 0)`, state.Millis(night.Add(7*time.Minute)))
 	})
-	f("an incident", "incident 1 followed after 9m0s", func(d *desk) {
-		d.exec(`INSERT INTO incidents (title, severity, status, service, detected_ms) VALUES ('', 'page', 'open', 'checkout', ?)`, state.Millis(night.Add(9*time.Minute)))
+	f("a finding of which nobody was told", "", func(d *desk) {
+		d.exec(`UPDATE findings SET incident = 0`)
+		run(5*time.Minute, "checkout")(d)
 	})
+	incidentOf := func(alert string) func(*desk) {
+		return func(d *desk) {
+			d.exec(`INSERT INTO incidents (title, severity, status, service, detected_ms) VALUES ('', 'page', 'open', 'checkout', ?)`, state.Millis(night.Add(9*time.Minute)))
+			d.exec(`INSERT INTO findings (fingerprint, detector, name, service, severity, since_ms, opened_ms, seen_ms, incident) VALUES ('x', 'rule', ?, 'checkout', 'ticket', 1, 1, 1, 1)`, alert)
+		}
+	}
+	f("an incident of another alert", "incident 1 followed after 9m0s", incidentOf("Failing"))
+	f("an incident of the same alert", "", incidentOf("Slow"))
 	f("a person's mitigation of its incident", "the mitigation by bob followed after 4m0s", func(d *desk) {
 		d.exec(`INSERT INTO incidents (title, severity, status, service, detected_ms) VALUES ('', 'page', 'mitigated', 'checkout', ?)`, state.Millis(night))
 		d.exec(`UPDATE findings SET incident = 1`)
