@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net/url"
@@ -58,7 +59,7 @@ func alertTable(items []tune.ReviewedAlert) *table {
 		}
 		proposal := l.Why
 		if p := l.Proposal; p != nil {
-			proposal = fmt.Sprintf("%s: %s → %s (saves %d)", p.Field, p.From, p.To, p.Saved)
+			proposal = fmt.Sprintf("%s: %s → %s (saves %d)", p.Field, cmp.Or(p.From, "none"), p.To, p.Saved)
 		}
 		name := l.Name
 		if l.Objective != "" {
@@ -113,7 +114,7 @@ func printChange(w io.Writer, c tune.RuleEdit) {
 	fmt.Fprintf(w, "%s\n\n%s", p.Why, c.Diff)
 	if v := c.Verdict; v != nil {
 		fmt.Fprintf(w, "\nbacktest from %s to %s: pages %d → %d (%d saved), firings %d → %d, detections lost: %d, detected later by up to %.0f s",
-			clock(v.From), clock(v.To), v.PagesToday, v.PagesThen, v.PagesSaved, v.FiringsToday, v.FiringsThen, len(v.Lost), v.LaterSeconds)
+			here(v.From), here(v.To), v.PagesToday, v.PagesThen, v.PagesSaved, v.FiringsToday, v.FiringsThen, len(v.Lost), v.LaterSeconds)
 		if v.Unseen > 0 {
 			fmt.Fprintf(w, "; %d episodes are not in the samples any more", v.Unseen)
 		}

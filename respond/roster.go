@@ -115,6 +115,9 @@ const (
 	ErrNoOverride = notFound("no such override")
 	ErrNoFeed     = notFound("no such calendar")
 
+	// ErrNoReview is returned for an alert that told nobody, or that no rule file declares.
+	ErrNoReview = notFound("no such alert is reviewed: it told nobody in this time, or no rule file declares it")
+
 	// ErrNoSilence, ErrNoStatusPage and ErrNoSubscriber are returned for what is not there.
 	ErrNoSilence    = notFound("no such silence")
 	ErrNoStatusPage = notFound("no such status page: it is named after a system of the catalogue")

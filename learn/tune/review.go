@@ -99,7 +99,7 @@ func (r *Review) Change(ctx context.Context, now time.Time, days int, person dec
 		}
 		return r.edit(ctx, now, days, person, c, judge)
 	}
-	return RuleEdit{}, respond.ErrNotFound
+	return RuleEdit{}, respond.ErrNoReview
 }
 
 func (r *Review) edit(ctx context.Context, now time.Time, days int, person declare.PersonID, c RuleEdit, judge bool) (RuleEdit, error) {
@@ -110,7 +110,7 @@ func (r *Review) edit(ctx context.Context, now time.Time, days int, person decla
 		}
 	}
 	if c.file == nil {
-		return c, respond.ErrNotFound
+		return c, respond.ErrNoReview
 	}
 	var err error
 	if c.after, err = Edit(c.before, *p); err != nil {
