@@ -168,7 +168,7 @@ func (c *cluster) scale(ctx context.Context, k parse.Kube, out io.Writer) (strin
 
 // undo goes back to the template of the revision before, as kubectl rollout undo does.
 func (c *cluster) undo(ctx context.Context, k parse.Kube, out io.Writer) (string, error) {
-	d, last, err := c.previous(ctx, k)
+	d, last, err := c.previous(ctx, k, out)
 	if err != nil {
 		return "", err
 	}
@@ -207,13 +207,16 @@ func goesBack(k parse.Kube, d, last object) string {
 }
 
 // previous is a deployment and the replica set of the revision before its own.
-func (c *cluster) previous(ctx context.Context, k parse.Kube) (d, last object, err error) {
-	for { // a deployment that was just changed still has the number of the revision before
+func (c *cluster) previous(ctx context.Context, k parse.Kube, out io.Writer) (d, last object, err error) {
+	for said := false; ; said = true { // one that was just changed still has the number of the revision before
 		if d, err = c.get(ctx, workload(k)); err != nil {
 			return nil, nil, err
 		}
 		if observed(d) {
 			break
+		}
+		if !said {
+			fmt.Fprintf(out, "deployment/%s was just changed; waiting until its controller has looked at it\n", k.Name)
 		}
 		if wait(ctx, poll) != nil {
 			return nil, nil, fmt.Errorf("deployment/%s was changed, and its controller has not looked at it yet", k.Name)

@@ -272,3 +272,39 @@ func TestChangedSinceApproved(t *testing.T) {
 		t.Errorf("%s %s", run.Status, run.Reason)
 	}
 }
+
+func TestRollout(t *testing.T) {
+	workload := func(spec, status object) object {
+		status["observedGeneration"] = 2.0
+		return object{"metadata": object{"generation": 2.0}, "spec": spec, "status": status}
+	}
+	replicas := func(all, updated, available float64) object {
+		return object{"replicas": all, "updatedReplicas": updated, "availableReplicas": available}
+	}
+	unseen := workload(object{"replicas": 2.0}, replicas(2, 2, 2))
+	unseen["metadata"] = object{"generation": 3.0}
+	parted := object{"type": "RollingUpdate", "rollingUpdate": object{"partition": 2.0}}
+	for name, c := range map[string]struct {
+		kind string
+		o    object
+		done bool
+	}{
+		"all there":              {"deployment", workload(object{"replicas": 2.0}, replicas(2, 2, 2)), true},
+		"not looked at":          {"deployment", unseen, false},
+		"one is old":             {"deployment", workload(object{"replicas": 2.0}, replicas(3, 2, 3)), false},
+		"not available":          {"deployment", workload(object{"replicas": 2.0}, replicas(2, 2, 1)), false},
+		"scaled down, not gone":  {"deployment", workload(object{"replicas": 2.0}, replicas(5, 5, 5)), false},
+		"none wanted":            {"deployment", workload(object{"replicas": 0.0}, object{}), true},
+		"paused":                 {"deployment", workload(object{"replicas": 3.0, "paused": true}, replicas(3, 1, 3)), true},
+		"a part held back":       {"statefulset", workload(object{"replicas": 3.0, "updateStrategy": parted}, replicas(3, 1, 3)), true},
+		"a part, not yet":        {"statefulset", workload(object{"replicas": 3.0, "updateStrategy": parted}, replicas(3, 0, 3)), false},
+		"of each node":           {"daemonset", workload(object{}, object{"desiredNumberScheduled": 3.0, "updatedNumberScheduled": 3.0, "numberAvailable": 3.0}), true},
+		"a node has an old one":  {"daemonset", workload(object{}, object{"desiredNumberScheduled": 3.0, "updatedNumberScheduled": 2.0, "numberAvailable": 3.0}), false},
+		"a node is down":         {"daemonset", workload(object{}, object{"desiredNumberScheduled": 3.0, "updatedNumberScheduled": 3.0, "numberAvailable": 2.0}), false},
+		"changes only by a hand": {"daemonset", workload(object{"updateStrategy": object{"type": "OnDelete"}}, object{"desiredNumberScheduled": 3.0, "numberAvailable": 3.0}), true},
+	} {
+		if line, done := rollout(c.kind, c.o); done != c.done {
+			t.Errorf("%s: %s, done %v, want %v", name, line, done, c.done)
+		}
+	}
+}

@@ -35,6 +35,7 @@ type plane struct {
 	client   *http.Client
 	api      *exec.Cmd
 	apiArgs  []string
+	manager  *exec.Cmd
 }
 
 const adminToken = "admin-token-of-the-test"
@@ -60,7 +61,7 @@ func newPlane(t *testing.T) *plane {
 		"--service-account-key-file=" + p.file("server.crt"), "--service-account-signing-key-file=" + p.file("server.key"),
 	}
 	p.startAPI(t)
-	p.start(t, "kube-controller-manager", "--kubeconfig="+admin, "--leader-elect=false", "--secure-port=0", "--service-account-private-key-file="+p.file("server.key"))
+	p.manager = p.start(t, "kube-controller-manager", "--kubeconfig="+admin, "--leader-elect=false", "--secure-port=0", "--service-account-private-key-file="+p.file("server.key"))
 	p.start(t, "kube-scheduler", "--kubeconfig="+admin, "--leader-elect=false", "--secure-port=0")
 	for _, node := range []string{"n1", "n2"} {
 		p.start(t, "kubemark", "--morph=kubelet", "--name="+node, "--kubeconfig="+admin, "--use-host-image-service=false", "--kubelet-port="+freePort(t), "--kubelet-read-only-port=0")
@@ -89,7 +90,7 @@ func (p *plane) startAPI(t *testing.T) {
 	})
 }
 
-// stop kills the API server; freeze lets it say nothing, or go on.
+// stop kills the API server.
 func (p *plane) stop(t *testing.T) {
 	t.Helper()
 	if err := p.api.Process.Kill(); err != nil {
@@ -98,9 +99,10 @@ func (p *plane) stop(t *testing.T) {
 	_ = p.api.Wait()
 }
 
-func (p *plane) freeze(t *testing.T, on bool) {
+// freeze lets a program do nothing, or go on.
+func (p *plane) freeze(t *testing.T, program *exec.Cmd, on bool) {
 	t.Helper()
-	if err := p.api.Process.Signal(map[bool]os.Signal{true: syscall.SIGSTOP, false: syscall.SIGCONT}[on]); err != nil {
+	if err := program.Process.Signal(map[bool]os.Signal{true: syscall.SIGSTOP, false: syscall.SIGCONT}[on]); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -26,7 +26,7 @@ var kubeBooks = map[string]string{
 	"front":    page("params: [{name: ns, type: string}, {name: image, type: string}]\n", fence("kube {risk=medium}", "apply namespace=${ns}\n---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: front}\nspec: {replicas: 2, "+front+"}")),
 	"space":    page("params: [{name: ns, type: string}]\n", fence("kube {risk=medium}", "apply namespace=${ns}\n---\napiVersion: v1\nkind: Namespace\nmetadata: {name: '${ns}'}\n---\napiVersion: v1\nkind: ResourceQuota\nmetadata: {name: quota}\nspec: {hard: {pods: '10'}}")),
 	"astray":   page("", fence("kube {risk=medium}", "apply namespace=apply\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: kube-system}\ndata: {}")),
-	"strange":  page("", fence("kube {risk=medium}", "apply namespace=apply\n---\napiVersion: shop.example/v1\nkind: Basket\nmetadata: {name: b}")),
+	"strange":  page("", fence("kube {risk=medium}", "apply namespace=apply\n---\napiVersion: shop.example/v1\nkind: Basket\nmetadata: {name: b}\nspec: {sise: 3}")),
 }
 
 const (
@@ -43,7 +43,7 @@ func TestKubernetes(t *testing.T) {
 		name string
 		f    func(t *testing.T, p *plane, b *bench)
 	}{
-		{"nodes", testNodes}, {"workloads", testWorkloads}, {"undo", testUndo}, {"apply", testApply}, {"faults", testFaults},
+		{"nodes", testNodes}, {"workloads", testWorkloads}, {"undo", testUndo}, {"apply", testApply}, {"approvals", testApprovals}, {"faults", testFaults},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.f(t, p, b) })
 	}
@@ -186,24 +186,44 @@ func testUndo(t *testing.T, p *plane, b *bench) {
 	}
 
 	// Directly after a release, whose revision has no number yet.
+	p.freeze(t, p.manager, true)
 	p.release(t, "undo", "web", "web:4")
-	b.well(t, "2 of 2 updated", "undo", "what=web", "ns=undo")
-	if got := p.image(t, "undo", "web"); got != "web:2" {
-		t.Errorf("undone to %s, want web:2, which was before web:4", got)
+	run := b.start("carol", "undo", map[string]string{"what": "web", "ns": "undo"})
+	b.until(run.ID, "it waits", func(r act.Run) bool {
+		return r.Status.Ended() || strings.Contains(r.Steps[0].Output, "waiting until its controller has looked at it")
+	})
+	p.freeze(t, p.manager, false)
+	if run = b.inTheEnd(t, run.ID); run.Status != act.RunDone || p.image(t, "undo", "web") != "web:2" {
+		t.Errorf("undone to %s, want web:2, which was before web:4: %s", p.image(t, "undo", "web"), run.Steps[0].Output)
 	}
 
-	// A release that got stuck: its deployment says so until it sees progress.
+	// A release that got stuck: its deployment says so until it sees progress, which is
+	// not before the last pod has gone, which something holds.
 	p.must(t, "POST", "/apis/apps/v1/namespaces/undo/deployments", object{"metadata": object{"name": "stuck"}, "spec": object{
 		"replicas": 1, "progressDeadlineSeconds": 2, "strategy": object{"type": "Recreate"}, "selector": object{"matchLabels": object{"app": "stuck"}}, "template": template("stuck", "good:1", nil),
 	}})
 	p.available(t, "undo", "stuck", 1)
-	p.must(t, "PATCH", "/apis/apps/v1/namespaces/undo/deployments/stuck", object{"spec": object{"template": template("stuck", "bad:2", object{"nodeSelector": object{"disk": "none"}})}})
+	bad := template("stuck", "bad:2", object{"nodeSelector": object{"disk": "none"}})
+	bad["metadata"] = object{"labels": object{"app": "stuck"}, "finalizers": []string{"shop.example/hold"}}
+	p.must(t, "PATCH", "/apis/apps/v1/namespaces/undo/deployments/stuck", object{"spec": object{"template": bad}})
 	p.until(t, "the release is stuck", func() bool {
 		at, _ := stuck(p.get(t, "deployments", "undo", "stuck"))
 		return at != ""
 	})
-	b.well(t, "1 of 1 updated, 1 available", "undo", "what=stuck", "ns=undo")
-	p.must(t, "PATCH", "/apis/apps/v1/namespaces/undo/deployments/stuck", object{"spec": object{"template": template("stuck", "bad:3", object{"nodeSelector": object{"disk": "none"}})}})
+	p.must(t, "PATCH", "/apis/apps/v1/namespaces/undo/deployments/stuck", object{"spec": object{"progressDeadlineSeconds": 600}})
+	var held string
+	for pod := range p.pods(t, "undo", "stuck") {
+		held = pod
+	}
+	run = b.start("carol", "undo", map[string]string{"what": "stuck", "ns": "undo"})
+	b.until(run.ID, "it waits", func(r act.Run) bool {
+		return r.Status.Ended() || strings.Contains(r.Steps[0].Output, "0 of 1 updated")
+	})
+	p.must(t, "PATCH", "/api/v1/namespaces/undo/pods/"+held, object{"metadata": object{"$deleteFromPrimitiveList/finalizers": []string{"shop.example/hold"}}})
+	if run = b.inTheEnd(t, run.ID); run.Status != act.RunDone {
+		t.Errorf("%s %s\n%s", run.Status, run.Reason, run.Steps[0].Output)
+	}
+	p.must(t, "PATCH", "/apis/apps/v1/namespaces/undo/deployments/stuck", object{"spec": object{"progressDeadlineSeconds": 2, "template": template("stuck", "bad:3", object{"nodeSelector": object{"disk": "none"}})}})
 	p.until(t, "the release is stuck again", func() bool {
 		at, _ := stuck(p.get(t, "deployments", "undo", "stuck"))
 		return at != ""

@@ -143,6 +143,15 @@ func testApply(t *testing.T, p *plane, b *bench) {
 	}
 	b.badly(t, `its namespace is "kube-system", the step's "apply"`, "astray")
 	b.badly(t, "shop.example/v1", "strange")
+	p.must(t, "POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", object{"metadata": object{"name": "baskets.shop.example"}, "spec": object{
+		"group": "shop.example", "scope": "Namespaced", "names": object{"kind": "Basket", "plural": "baskets"},
+		"versions": []object{{"name": "v1", "served": true, "storage": true, "schema": object{"openAPIV3Schema": object{"type": "object", "properties": object{"spec": object{"type": "object", "properties": object{"size": object{"type": "integer"}}}}}}}},
+	}})
+	p.until(t, "baskets are known", func() bool {
+		code, _ := p.do(t, "GET", "/apis/shop.example/v1/namespaces/apply/baskets", nil)
+		return code == 200
+	})
+	b.badly(t, "sise", "strange") // the server would only drop it
 	b.badly(t, "(404)", "settings", "ns=gone", "mode=dark")
 	b.badly(t, "expected a name", "settings", "ns=../../x", "mode=dark")
 
@@ -236,8 +245,8 @@ func testFaults(t *testing.T, p *plane, b *bench) {
 	}
 
 	// It is there, and says nothing.
-	p.freeze(t, true)
+	p.freeze(t, p.api, true)
 	b.badly(t, "stopped: it took longer than 3s", "quick", "what=web", "ns=faults")
-	p.freeze(t, false)
+	p.freeze(t, p.api, false)
 	b.well(t, fmt.Sprintf("%d of %d updated", 2, 2), "restart", "what=web", "ns=faults")
 }
