@@ -240,6 +240,9 @@ func (p *program) call(e *parser.Call) node {
 		return &buckets{of: p.node(e.Args[1]), params: []node{p.node(e.Args[0])}, f: bucketQuantile}
 	case "histogram_fraction":
 		return &buckets{of: p.node(e.Args[2]), params: []node{p.node(e.Args[0]), p.node(e.Args[1])}, f: bucketFraction}
+	case "histogram_count", "histogram_sum", "histogram_avg", "histogram_stddev", "histogram_stdvar":
+		// Of floats they have no value; with native histograms the whole is the inner engine's.
+		return &mapped{of: p.node(e.Args[0]), f: func(float64, []float64) float64 { return window.Gone }}
 	case "timestamp":
 		if s, ok := bare(e.Args[0]).(*parser.VectorSelector); ok {
 			if l := p.selector(s); l != nil {
@@ -515,28 +518,4 @@ func children(n node) []node {
 		return n.nodes
 	}
 	return nil
-}
-
-func kind(e parser.Expr) string {
-	switch e := e.(type) {
-	case *parser.Call:
-		for _, a := range e.Args {
-			if _, ok := a.(*parser.SubqueryExpr); ok {
-				return e.Func.Name + " of a subquery"
-			}
-		}
-		return e.Func.Name
-	case *parser.AggregateExpr:
-		return e.Op.String()
-	case *parser.BinaryExpr:
-		return "the operator " + e.Op.String()
-	case *parser.VectorSelector:
-		if e.Timestamp != nil || e.StartOrEnd != 0 {
-			return "selectors with @"
-		}
-		return "selectors that name no metric"
-	case *parser.StringLiteral:
-		return "strings"
-	}
-	return strings.TrimPrefix(fmt.Sprintf("%T", e), "*parser.")
 }

@@ -225,6 +225,7 @@ var exprs = []string{
 	`histogram_quantile(scalar(vector(0.99)), latency_bucket)`, `histogram_fraction(0, 0.3, sum by (le) (increase(latency_bucket[30m])))`,
 	`histogram_quantile(0.9, sum by (le) (rate(latency_bucket{le!="+Inf"}[10m])))`, `histogram_quantile(2, latency_bucket)`,
 	`histogram_quantile(0.9, {__name__=~"latency_bucket|requests_total"})`, `histogram_quantile(0.75, sum by (le) (rate(latency_bucket[1d]))) > 0.1`,
+	`histogram_count(rate(latency_bucket[5m]))`, `histogram_sum(temperature) or temperature`, `histogram_avg(sum(requests_total))`, `histogram_stddev(temperature) + temperature`, `histogram_stdvar(temperature)`,
 	`label_replace(temperature, "service", "", "", "")`, `label_replace(temperature, "__name__", "$1_x", "service", "(.*)")`, `sum by (x) (label_replace(rate(requests_total[1h]), "x", "$1x", "pod", "p([0-5]).*"))`,
 	`label_replace(sum(temperature), "a b", "x", "", "")`, `label_replace(temperature, "x", "$1", "pod", "(")`,
 	`label_join(temperature, "where", "/", "service", "pod", "nothing")`, `label_join(requests_total, "code", "-", "service")`,

@@ -66,6 +66,25 @@ func TestExplain(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 	f(`max_over_time(temperature[10m:1m])`, "none", true)
+	// The reason is the part of it that is one.
+	for expr, why := range map[string]string{
+		`max_over_time(temperature[10m:1m])`:                       "max_over_time of a subquery",
+		`predict_linear(temperature[1d], 3600)`:                    "predict_linear over more than 6h: it looks at each sample",
+		`quantile_over_time(0.5, temperature[7h])`:                 "quantile_over_time over more than 6h: it looks at each sample",
+		`quantile_over_time(scalar(vector(0.5)), temperature[1h])`: "quantile_over_time whose parameter is not a constant",
+		`rate({__name__=~"requests_.*"}[5m])`:                      "rate of selectors that name no metric",
+		`count_over_time(temperature[5m] @ end())`:                 "count_over_time of selectors with @",
+		`temperature @ end()`:                                      "selectors with @",
+		`{service="a"}`:                                            "selectors that name no metric",
+	} {
+		x, err := w.engine.Explain(t.Context(), expr, at(), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if x.Part.How != "engine" || x.Part.Why != "the inner engine evaluates "+why {
+			t.Errorf("%s is a %s because of %q, expected %q", expr, x.Part.How, x.Part.Why, why)
+		}
+	}
 	f(`rate(nothing[5m])`, "all", false)
 	f(`vector(1)`, "all", true)
 
