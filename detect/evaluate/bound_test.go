@@ -2,6 +2,8 @@ package evaluate_test
 
 import (
 	"fmt"
+	"log/slog"
+	"strings"
 	"testing"
 	"time"
 
@@ -12,14 +14,23 @@ import (
 	"github.com/evenkeel/evenkeel/detect/evaluate"
 )
 
+// words are the lines of a log.
+type words chan string
+
+func (w words) Write(line []byte) (int, error) {
+	w <- string(line)
+	return len(line), nil
+}
+
 // TestStateIsBoundedAsSeriesArrive: a metric whose series become more and more while rules
 // look at it is left to the inner engine when its windows take more than they may; the
 // windows of other rules stay, and every answer is right all the time.
 func TestStateIsBoundedAsSeriesArrive(t *testing.T) {
 	const limit = 1 << 20
 	w := newWorld(t, 3, false)
+	said := make(words, 100)
 	w.reg = prometheus.NewRegistry()
-	w.engine = evaluate.New(evaluate.Options{Queryable: w.db, Registerer: w.reg, StateLimit: limit})
+	w.engine = evaluate.New(evaluate.Options{Queryable: w.db, Registerer: w.reg, StateLimit: limit, Logger: slog.New(slog.NewTextHandler(said, nil))})
 	w.to = w.engine.Follow(w.db)
 	w.run(10*time.Minute, false)
 	const small, grows = `sum by (service) (rate(requests_total[5m]))`, `sum by (zone) (rate(exploding[5m]))`
@@ -65,6 +76,10 @@ func TestStateIsBoundedAsSeriesArrive(t *testing.T) {
 		if err != nil || x.Left != want {
 			t.Errorf("%s is left because of %q, expected %q (%v)", x.Expr, x.Left, want, err)
 		}
+	}
+	// Who it was is told, beside a lock that is held: a moment later.
+	if line := <-said; !strings.Contains(line, "series=exploding count=") || !strings.Contains(line, "requests_total of") {
+		t.Errorf("it is not said what had no room: %s", line)
 	}
 	if used := w.metric("evenkeel_evaluate_state_bytes"); most < limit/2 || most > 1.3*limit || used > limit/2 {
 		t.Errorf("windows took %.0f bytes at most and take %.0f now; expected to come near %d, and to go back", most, used, limit)

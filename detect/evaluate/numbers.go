@@ -184,15 +184,16 @@ func (e *Incremental) Progress() (ready, all int, samples int64) {
 	return ready, all, e.samples.Load()
 }
 
-// tooMuch says that some states have no room, and who takes most. The caller holds their lock.
-func (e *Incremental) tooMuch(s *states) {
+// tooMuch says that some states have no room, how many series they had got to, and who takes
+// most beside them. The caller holds their lock.
+func (e *Incremental) tooMuch(s *states, series int, bytes int64) {
 	go func() { // States takes that lock
 		var most []string
 		for _, s := range e.States()[:min(3, len(e.States()))] {
 			most = append(most, fmt.Sprintf("%s of %s: %d series, %d MiB", s.Select, s.Live, s.Series, s.Bytes>>20))
 		}
 		e.opts.Logger.Warn("the limit on the state of windows is reached: the engine reads every sample instead", "of", s.names(), "series", s.String(),
-			"limit_mib", e.opts.StateLimit>>20, "most", strings.Join(most, "; "))
+			"count", series, "mib", bytes>>20, "limit_mib", e.opts.StateLimit>>20, "most", strings.Join(most, "; "))
 	}()
 }
 
