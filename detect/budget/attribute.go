@@ -17,7 +17,7 @@ func (b *Book) attribute(ctx context.Context, k *kept, r *Report, o *declare.Obj
 	if err != nil {
 		return err
 	}
-	l := Ledger{Bad: r.Bad, All: r.All, Budget: o.Budget(), Spent: *r.Spent}
+	l := Ledger{Bad: r.Bad, Spent: *r.Spent}
 	least := max(4*spacing, o.SliceWindow)
 	for _, by := range []By{ByIncident, ByChange, ByDependency} {
 		stretches := Divide(causes, by, r.From, r.At, least)
@@ -33,7 +33,7 @@ func (b *Book) attribute(ctx context.Context, k *kept, r *Report, o *declare.Obj
 		r.Causes = append(r.Causes, Attribute(l, causes, by, stretches, bad))
 	}
 	if o.Composite() {
-		parts, err := b.parts(ctx, o, *r.Spent, now)
+		parts, err := b.parts(ctx, o, l, now)
 		if err != nil {
 			return err
 		}
@@ -149,9 +149,9 @@ func Begun(impacts [][2]time.Time, changes []Change, own declare.ServiceID, wind
 
 // parts divides what a composite has spent by its parts: each by its weight and its own
 // error ratio. Where all must hold, several may be bad in one slice, and share it so.
-func (b *Book) parts(ctx context.Context, o *declare.Objective, spent float64, now time.Time) (Breakdown, error) {
+func (b *Book) parts(ctx context.Context, o *declare.Objective, l Ledger, now time.Time) (Breakdown, error) {
 	out := Breakdown{By: ByPart, Shares: []Share{}}
-	sum := 0.0
+	sum, spent := 0.0, max(l.Spent, 0)
 	for _, p := range o.Parts {
 		v, err := b.o.Query(ctx, objective.PeriodBurn(p.Objective), now)
 		if err != nil {
@@ -166,12 +166,13 @@ func (b *Book) parts(ctx context.Context, o *declare.Objective, spent float64, n
 	}
 	for i := range out.Shares {
 		if sum > 0 {
-			out.Shares[i].Spent *= max(spent, 0) / sum
+			part := out.Shares[i].Spent / sum
+			out.Shares[i].Spent, out.Shares[i].Bad = spent*part, l.Bad*part
 		}
 	}
 	rest := Share{Name: Unattributed}
 	if sum == 0 {
-		rest.Spent = max(spent, 0)
+		rest.Spent, rest.Bad = spent, l.Bad
 	}
 	out.Shares = append(out.Shares, rest)
 	return out, nil

@@ -93,19 +93,20 @@ type Breakdown struct {
 
 // Ledger is what a budget's period holds.
 type Ledger struct {
-	Bad, All float64 // units
-	Budget   float64 // the share that may be bad
-	Spent    float64 // the share of the budget that is spent
+	Bad   float64 // units
+	Spent float64 // the share of the budget that is spent
 }
 
-// Attribute gives each cause its share: what was bad in its stretches, over all, of the
-// budget. What is spent besides is unattributed; where samples at the edges of stretches
-// make their sum a little more than what is spent, all are a little less.
+// Attribute gives each cause its share of what is spent: what was bad in its stretches, of
+// all that was bad. The rest is unattributed; where samples at the edges of stretches make
+// their sum a little more than all, all are a little less. Shares are not of the events of the
+// whole period: of a composite only the seconds are known, and its ratio weighs them by the
+// traffic of its parts.
 func Attribute(l Ledger, causes []Cause, by By, stretches []Stretch, bad []float64) Breakdown {
 	out := Breakdown{By: by, Shares: []Share{}}
 	at := map[string]int{}
 	rest := Share{Name: Unattributed, Bad: l.Bad}
-	sum := 0.0
+	sum, spent := 0.0, max(l.Spent, 0)
 	for i, s := range stretches {
 		if s.Cause < 0 {
 			continue
@@ -122,18 +123,13 @@ func Attribute(l Ledger, causes []Cause, by By, stretches []Stretch, bad []float
 		share := &out.Shares[k]
 		share.To = s.To
 		share.Bad += b
-		if l.All > 0 && l.Budget > 0 {
-			share.Spent += b / l.All / l.Budget
-			sum += b / l.All / l.Budget
-		}
-	}
-	scale, spent := 1.0, max(l.Spent, 0)
-	if sum > spent && sum > 0 {
-		scale = spent / sum
+		sum += b
 	}
 	rest.Spent = spent
 	for i := range out.Shares {
-		out.Shares[i].Spent *= scale
+		if sum > 0 {
+			out.Shares[i].Spent = spent * out.Shares[i].Bad / max(sum, l.Bad)
+		}
 		rest.Spent -= out.Shares[i].Spent
 	}
 	if rest.Spent < 1e-9*spent { // what is left of additions

@@ -1,11 +1,17 @@
 package budget
 
 import (
+	"context"
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/prometheus/prometheus/promql"
+
+	"github.com/evenkeel/evenkeel/declare"
 )
 
 func at(minutes int) time.Time { return now.Add(time.Duration(minutes) * time.Minute) }
@@ -73,7 +79,7 @@ func TestAttribute(t *testing.T) {
 	causes := []Cause{{By: ByIncident, Name: "incident/1", Title: "One", From: at(10), To: at(30)}, {By: ByIncident, Name: "incident/2", From: at(40), To: at(60)}}
 	stretches := Divide(causes, ByIncident, at(0), at(100), time.Minute)
 	bad := []float64{0, 30, 0, 50, 0}
-	l := Ledger{Bad: 100, All: 100_000, Budget: 0.01, Spent: 0.1}
+	l := Ledger{Bad: 100, Spent: 0.1}
 	b := Attribute(l, causes, ByIncident, stretches, bad)
 	if len(b.Shares) != 3 || b.Shares[0].Name != "incident/2" || b.Shares[1].Title != "One" || b.Shares[2].Name != Unattributed {
 		t.Fatalf("%+v", b)
@@ -83,7 +89,12 @@ func TestAttribute(t *testing.T) {
 	near(t, "the rest", b.Shares[2].Spent, 0.02, 1e-12)
 	near(t, "the rest's events", b.Shares[2].Bad, 20, 1e-12)
 
-	l.Spent = 0.04 // the samples at the edges were counted for more than the whole
+	l.Spent = 0.4 // of a composite, whose ratio is not that of the seconds: the shares are those of what is bad
+	b = Attribute(l, causes, ByIncident, stretches, bad)
+	near(t, "the greater of more", b.Shares[0].Spent, 0.2, 1e-12)
+	near(t, "the rest of more", b.Shares[2].Spent, 0.08, 1e-12)
+
+	l = Ledger{Bad: 64, Spent: 0.04} // the samples at the edges were counted for more than the whole
 	b = Attribute(l, causes, ByIncident, stretches, bad)
 	near(t, "the greater of less", b.Shares[0].Spent, 0.025, 1e-12)
 	near(t, "the rest of less", b.Shares[2].Spent, 0, 1e-12)
@@ -93,7 +104,7 @@ func TestAttribute(t *testing.T) {
 		for i := range bad {
 			bad[i] = rng.Float64()*100 - 10
 		}
-		l := Ledger{Bad: rng.Float64() * 300, All: rng.Float64() * 1e5, Budget: 0.01, Spent: rng.Float64()*2 - 0.5}
+		l := Ledger{Bad: rng.Float64() * 300, Spent: rng.Float64()*2 - 0.5}
 		sum := 0.0
 		for _, s := range Attribute(l, causes, ByIncident, stretches, bad).Shares {
 			if s.Spent < 0 || s.Bad < 0 || math.IsNaN(s.Spent) {
@@ -141,4 +152,42 @@ func TestImpactsOfChanges(t *testing.T) {
 	if got[0].From.Before(at(15)) || got[0].To.After(at(42)) {
 		t.Errorf("the impact of a change lies at %s to %s", got[0].From, got[0].To)
 	}
+}
+
+// TestParts: what was bad is divided as what is spent is, by weight and by how much of its
+// own budget each part has burnt.
+func TestParts(t *testing.T) {
+	part := func(name declare.ObjectiveName, target, weight float64) declare.Part {
+		return declare.Part{Objective: &declare.Objective{Name: name, Target: target}, Weight: weight}
+	}
+	o := &declare.Objective{Name: "buy", Parts: []declare.Part{part("buy-orders", 0.99, 0.75), part("buy-cards", 0.97, 0.25), part("buy-nothing", 0.9, 0.5)}}
+	burns := map[declare.ObjectiveName]float64{"buy-orders": 2, "buy-cards": 6}
+	b := &Book{o: Options{Query: func(_ context.Context, expr string, _ time.Time) (promql.Vector, error) {
+		for name, burn := range burns {
+			if strings.Contains(expr, `"`+string(name)+`"`) {
+				return promql.Vector{{F: burn}}, nil
+			}
+		}
+		return nil, nil
+	}}}
+	f := func(l Ledger, want ...Share) {
+		t.Helper()
+		got, err := b.parts(t.Context(), o, l, at(0))
+		if err != nil || len(got.Shares) != len(want) {
+			t.Fatalf("%+v, %v", got, err)
+		}
+		for i, w := range want {
+			if s := got.Shares[i]; s.Name != w.Name {
+				t.Errorf("got %s, expected %s", s.Name, w.Name)
+			}
+			near(t, w.Name+" spent", got.Shares[i].Spent, w.Spent, 1e-12)
+			near(t, w.Name+" bad", got.Shares[i].Bad, w.Bad, 1e-9)
+		}
+	}
+	f(Ledger{Bad: 600, Spent: 3}, // 2 × 0.01 × 0.75 beside 6 × 0.03 × 0.25
+		Share{Name: "objective/buy-orders", Spent: 0.75, Bad: 150}, Share{Name: "objective/buy-cards", Spent: 2.25, Bad: 450},
+		Share{Name: "objective/buy-nothing"}, Share{Name: Unattributed})
+	clear(burns)
+	f(Ledger{Bad: 600, Spent: 3}, Share{Name: "objective/buy-orders"}, Share{Name: "objective/buy-cards"}, Share{Name: "objective/buy-nothing"},
+		Share{Name: Unattributed, Spent: 3, Bad: 600})
 }
