@@ -1,8 +1,7 @@
-// Package grafana reads Grafana's dashboards, as its classic JSON has them, and makes ours
-// of them.
+// Package grafana reads Grafana's dashboards, as its JSON has them, and makes ours of them.
 //
 // In: the JSON of a dashboard, alone, in the API's envelope, or as a resource with a spec;
-// with panels, nested rows, or the rows of old. Out: a dashboard that is valid, and a list
+// with panels, nested rows, the rows of old, or in the second version of the schema. Out: a dashboard that is valid, and a list
 // of everything that has no counterpart here: which panel, what, why. Promise: nothing is
 // left out silently, but how a picture looks (colours, line widths, places of legends).
 package grafana
@@ -50,10 +49,6 @@ type source struct {
 		} `json:"list"`
 	} `json:"annotations"`
 	Links []json.RawMessage `json:"links"`
-
-	Dashboard *source `json:"dashboard"` // the API's envelope
-	Spec      *source `json:"spec"`      // a resource
-	Elements  any     `json:"elements"`  // of the newest schema
 }
 
 type oldRow struct {
@@ -69,7 +64,8 @@ type importer struct {
 	multi map[string]bool   // variables of which several can be chosen
 	fixed map[string]string // constants and datasources: put in at once
 	lost  []Loss
-	at    string // the panel that is being read
+	at    string   // the panel that is being read
+	refs  []string // the names of its queries, of those that map
 }
 
 func (im *importer) lose(what, format string, args ...any) {
@@ -81,25 +77,24 @@ func Import(data []byte) (*declare.Dashboard, []Loss, error) {
 	if len(data) > MaxBytes {
 		return nil, nil, fmt.Errorf("cannot read the dashboard: got %d bytes, expected at most %d", len(data), MaxBytes)
 	}
+	raw, second, err := unwrap(data)
+	if err != nil {
+		return nil, nil, err
+	}
 	src := &source{}
+	var lost []Loss
 	var odd *json.UnmarshalTypeError // a field of another type: the rest has been read
-	if err := json.Unmarshal(data, src); err != nil && !errors.As(err, &odd) {
+	if second {
+		if src, lost, err = fromV2(raw); err != nil {
+			return nil, nil, err
+		}
+	} else if err := json.Unmarshal(raw, src); err != nil && !errors.As(err, &odd) {
 		return nil, nil, fmt.Errorf("cannot read the dashboard: expected a Grafana dashboard as JSON: %w", err)
 	}
-	for range 3 { // an envelope in an envelope
-		if src.Dashboard != nil {
-			src = src.Dashboard
-		} else if src.Spec != nil {
-			src = src.Spec
-		}
-	}
 	if len(src.Panels)+len(src.Rows) == 0 {
-		if src.Elements != nil {
-			return nil, nil, fmt.Errorf("cannot read the dashboard: it is in the second version of Grafana's schema; export it as classic JSON")
-		}
 		return nil, nil, fmt.Errorf("cannot read the dashboard: got JSON without panels and rows, expected a Grafana dashboard")
 	}
-	im := &importer{d: &declare.Dashboard{Title: cmp.Or(strings.TrimSpace(src.Title), "Without a title"), Description: src.Description}, vars: map[string]string{}, multi: map[string]bool{}, fixed: map[string]string{}}
+	im := &importer{d: &declare.Dashboard{Title: cmp.Or(strings.TrimSpace(src.Title), "Without a title"), Description: src.Description}, vars: map[string]string{}, multi: map[string]bool{}, fixed: map[string]string{}, lost: lost}
 	if odd != nil {
 		im.lose("field "+odd.Field, "got a %s where Grafana has another type", odd.Value)
 	}
@@ -131,6 +126,33 @@ func Import(data []byte) (*declare.Dashboard, []Loss, error) {
 	}
 	return im.d, im.lost, nil
 }
+
+// unwrap takes a dashboard out of the API's envelope and out of a resource, and says
+// whether it is in the second version of the schema.
+func unwrap(data []byte) (raw json.RawMessage, second bool, err error) {
+	raw = data
+	for range 3 { // an envelope in an envelope
+		var in struct {
+			Dashboard, Spec, Elements json.RawMessage
+		}
+		if err := json.Unmarshal(raw, &in); err != nil {
+			return nil, false, fmt.Errorf("cannot read the dashboard: expected a Grafana dashboard as JSON: %w", err)
+		}
+		switch {
+		case isObject(in.Elements):
+			return raw, true, nil
+		case isObject(in.Dashboard):
+			raw = in.Dashboard
+		case isObject(in.Spec):
+			raw = in.Spec
+		default:
+			return raw, false, nil
+		}
+	}
+	return raw, false, nil
+}
+
+func isObject(raw json.RawMessage) bool { return len(raw) > 0 && raw[0] == '{' }
 
 func (im *importer) times(src *source) {
 	if from, ok := src.Time.From.(string); ok {
@@ -165,9 +187,7 @@ func (im *importer) panels(src *source) {
 			into(p)
 		}
 	}
-	slices.SortStableFunc(src.Panels, func(a, b panel) int {
-		return cmp.Or(cmp.Compare(a.GridPos.Y, b.GridPos.Y), cmp.Compare(a.GridPos.X, b.GridPos.X))
-	})
+	slices.SortStableFunc(src.Panels, byPlace)
 	for _, p := range src.Panels {
 		if p.Type != "row" {
 			into(p)
@@ -194,6 +214,11 @@ func (im *importer) panels(src *source) {
 		left -= len(r.Panels)
 	}
 	im.d.Rows = slices.DeleteFunc(im.d.Rows, func(r declare.DashboardRow) bool { return len(r.Panels) == 0 })
+}
+
+// byPlace is the order in which panels are read: down, and to the right.
+func byPlace(a, b panel) int {
+	return cmp.Or(cmp.Compare(a.GridPos.Y, b.GridPos.Y), cmp.Compare(a.GridPos.X, b.GridPos.X))
 }
 
 func (im *importer) repeat(name string) string {

@@ -38,7 +38,7 @@ const classic = `{"title": "Shop", "refresh": "10s", "time": {"from": "now-3h", 
   {"type": "gauge", "title": "Full", "gridPos": {"w": 6, "y": 8}, "fieldConfig": {"defaults": {"unit": "percentunit", "min": 0, "max": 1, "thresholds": {"mode": "percentage", "steps": [{"value": null}, {"color": "orange", "value": 80}]},
     "mappings": [{"type": "value", "options": {"1": {"text": "full"}}}, {"type": "range", "options": {}}]}}, "options": {"reduceOptions": {"calcs": ["max"]}}, "targets": [{"refId": "A", "expr": "disk_used"}]},
   {"type": "singlestat", "title": "Single", "gridPos": {"w": 6, "x": 6, "y": 8}, "format": "s", "valueName": "avg", "thresholds": "80,90", "targets": [{"refId": "A", "expr": "uptime"}]},
-  {"type": "table", "title": "Table", "gridPos": {"y": 9}, "targets": [{"refId": "A", "expr": "topk(5, x)", "format": "table", "instant": true}], "transformations": [{"id": "organize"}]},
+  {"type": "table", "title": "Table", "gridPos": {"y": 9}, "targets": [{"refId": "A", "expr": "topk(5, x)", "format": "table", "instant": true}], "transformations": [{"id": "sortBy"}, {"id": "merge"}, {"id": "organize", "options": {"excludeByName": {"Time": true}, "renameByName": {"Value": "Most"}}}]},
   {"type": "bargauge", "title": "Bars", "gridPos": {"y": 10}, "targets": [{"refId": "A", "expr": "x"}, {"refId": "B", "datasource": {"type": "__expr__"}, "type": "math"}]},
   {"type": "heatmap", "title": "Heat", "gridPos": {"y": 11}, "targets": [{"refId": "A", "expr": "sum by (le) (increase(d_bucket[$__interval]))", "format": "heatmap"}]},
   {"type": "nodeGraph", "title": "Graph", "gridPos": {"y": 12}, "targets": [{"refId": "A", "expr": "x"}]},
@@ -58,7 +58,7 @@ func TestImport(t *testing.T) {
 		"range: 3h\n", "refresh: 10s\n", "label: instance\n    of: up{job=\"${job}\"}\n    match: (?i)(?P<host>.*):9100\n", "name: var_range", "default:\n      - \"0.99\"",
 		`promql: sum by (instance) (rate(http_requests_total{instance=~"${instance}",env="prod"}[$__rate_interval]))`, "legend: '{{instance}} ${q}'", "unit: req/s", "stack: true", "value: 80\n            level: bad",
 		"unit: bytes\n        min: 0", "unit: share", "reduce: max", `"1": full`, "value: 0.8\n            level: warn", "reduce: mean", "value: 90\n            level: bad",
-		`{app="shop"} ~"a\\.b" !~"c" ~"x|y"`, "type: heatmap", "collapsed: true", "text: '# ${job}'",
+		`{app="shop"} ~"a\\.b" !~"c" ~"x|y"`, "type: heatmap", "legend: Most", "collapsed: true", "text: '# ${job}'",
 	} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("no %q", want)
@@ -77,7 +77,7 @@ func TestImport(t *testing.T) {
 	for _, want := range []string{
 		"|variable ds", "|variable window: auto", "|variable range", "|variable odd", "|variable filters", "|annotation deploys",
 		"Rate of $job|query B", "Rate of $job|query C: sum(rate(", `Rate of $job|query D: up{a="$odd"}`, "Rate of $job|unit of single series (1)", "Rate of $job|1 links", "Rate of $job|its alert",
-		"Old|transform of single series (1)", "Full|a mapping of values", "Table|transformation organize", "Bars|query B", "Graph|the panel", "SQL|query A", "SQL|the panel", `Parsed|query A: {app="shop"} | json | level="x"`, "Parsed|the panel",
+		"Old|transform of single series (1)", "Full|a mapping of values", "Table|transformation sortBy", "Bars|query B", "Graph|the panel", "SQL|query A", "SQL|the panel", `Parsed|query A: {app="shop"} | json | level="x"`, "Parsed|the panel",
 	} {
 		if !strings.Contains("\n"+strings.Join(got, "\n")+"\n", "\n"+want+"\n") {
 			t.Errorf("%q is not told", want)
@@ -113,7 +113,7 @@ func TestImportForms(t *testing.T) {
 	f(`{"dashboard": {"title": "b", "panels": [`+panel+`]}, "meta": {}}`, "b; , p")
 	f(`{"apiVersion": "dashboard.grafana.app/v1beta1", "kind": "Dashboard", "metadata": {}, "spec": {"title": "c", "panels": [`+panel+`]}}`, "c; , p")
 	f(`{"title": "d", "panels": [{"type": "graph", "title": 7, "span": "x", "targets": [{"expr": "up"}]}]}`, "d; , ")
-	f(`{"spec": {"elements": {}, "layout": {}}}`, "cannot read the dashboard: it is in the second version")
+	f(`{"spec": {"elements": {}, "layout": {}}}`, "cannot read the dashboard: got JSON without panels")
 	f(`{"a": 1}`, "cannot read the dashboard: got JSON without panels")
 	f(`[]`, "cannot read the dashboard")
 	f(`title: x`, "cannot read the dashboard: expected a Grafana dashboard as JSON")

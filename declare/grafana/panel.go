@@ -25,19 +25,11 @@ type panel struct {
 	Datasource      json.RawMessage   `json:"datasource"`
 	Links           []json.RawMessage `json:"links"`
 	Alert           json.RawMessage   `json:"alert"`
-	Transformations []struct {
-		ID       string `json:"id"`
-		Disabled bool   `json:"disabled"`
-	} `json:"transformations"`
-	LibraryPanel json.RawMessage `json:"libraryPanel"`
-	FieldConfig  struct {
+	Transformations []transformation  `json:"transformations"`
+	LibraryPanel    json.RawMessage   `json:"libraryPanel"`
+	FieldConfig     struct {
 		Defaults  fieldConfig `json:"defaults"`
-		Overrides []struct {
-			Properties []struct {
-				ID    string `json:"id"`
-				Value any    `json:"value"`
-			} `json:"properties"`
-		} `json:"overrides"`
+		Overrides []override  `json:"overrides"`
 	} `json:"fieldConfig"`
 	Options struct {
 		Content       string `json:"content"`
@@ -66,10 +58,11 @@ type panel struct {
 }
 
 type fieldConfig struct {
-	Unit       string   `json:"unit"`
-	Min        *float64 `json:"min"`
-	Max        *float64 `json:"max"`
-	Thresholds struct {
+	Unit        string   `json:"unit"`
+	DisplayName string   `json:"displayName"`
+	Min         *float64 `json:"min"`
+	Max         *float64 `json:"max"`
+	Thresholds  struct {
 		Mode  string `json:"mode"`
 		Steps []struct {
 			Color string   `json:"color"`
@@ -141,6 +134,8 @@ func (im *importer) panel(p panel) (declare.Panel, bool) {
 		im.lose("the panel", "none of its queries maps")
 		return out, false
 	}
+	im.overrides(&p, &out)
+	im.organize(&p, &out)
 	im.values(p, &out)
 	im.rest(p)
 	return out, true
@@ -302,7 +297,7 @@ func (im *importer) words(f fieldConfig, out *declare.Panel) {
 // rest tells of what has no counterpart.
 func (im *importer) rest(p panel) {
 	for _, t := range p.Transformations {
-		if !t.Disabled {
+		if !t.Disabled && !t.done {
 			im.lose("transformation "+t.ID, "write it into the query")
 		}
 	}
@@ -311,7 +306,9 @@ func (im *importer) rest(p panel) {
 		for _, prop := range o.Properties {
 			switch prop.ID {
 			case "unit", "custom.transform", "custom.stacking", "mappings", "thresholds", "min", "max", "displayName", "links":
-				counted[prop.ID]++
+				if !prop.done {
+					counted[prop.ID]++
+				}
 			}
 		}
 	}

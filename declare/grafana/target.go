@@ -40,6 +40,7 @@ func sourceOf(raw json.RawMessage) string {
 
 func (im *importer) targets(p panel, out *declare.Panel) {
 	of := sourceOf(p.Datasource)
+	im.refs = nil
 	for _, t := range p.Targets {
 		what := "query " + t.RefID
 		if t.Hide {
@@ -95,6 +96,7 @@ func (im *importer) targets(p panel, out *declare.Panel) {
 			q.Legend = ""
 		}
 		out.Queries = append(out.Queries, q)
+		im.refs = append(im.refs, t.RefID)
 	}
 }
 
@@ -226,4 +228,4 @@ func fromLogQL(text string) (query, why string) {
 	return strings.Join(out, " "), ""
 }
 
-func sorted(m map[string]int) []string { return slices.Sorted(maps.Keys(m)) }
+func sorted[T any](m map[string]T) []string { return slices.Sorted(maps.Keys(m)) }
