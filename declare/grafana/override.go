@@ -140,7 +140,7 @@ func (im *importer) organize(p *panel, out *declare.Panel) {
 			}
 			for _, name := range keys(t.Options["excludeByName"]) {
 				hidden, _ := t.Options["excludeByName"].(map[string]any)[name].(bool)
-				if hidden && name != "Time" && name != "__name__" {
+				if hidden && name != "Time" && !strings.HasPrefix(name, "Time ") && name != "__name__" {
 					left = append(left, "without "+name)
 				}
 			}
