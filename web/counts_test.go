@@ -2,6 +2,7 @@ package web
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -48,5 +49,32 @@ func TestEveryLineIsInTheChart(t *testing.T) {
 		if got != want {
 			t.Errorf("in %s: the chart has %v lines, expected %v", span, got, want)
 		}
+	}
+}
+
+// TestPagesAreShort: lines may have 256 KiB, and a page shows 200 of them.
+func TestPagesAreShort(t *testing.T) {
+	for _, unit := range []string{"x", "é", "日", "\xff", "😀"} {
+		long := strings.Repeat(unit, 1+100_000/len(unit))
+		l := lineOf(logs.Row{Fields: []logs.Field{{Value: long}, {Name: "stack", Value: long}, {Name: "short", Value: unit}}})
+		for _, got := range []string{l.Message, l.Fields[0].Value} {
+			shown, rest, cut := strings.Cut(got, "… (and ")
+			if !cut || len(shown) > mostLegible || len(shown) < mostLegible-4 || !strings.HasPrefix(long, shown) || len(shown)%len(unit) != 0 {
+				t.Errorf("%q: %d bytes are shown, %s", unit, len(shown), rest)
+			}
+			if want := fmt.Sprintf("%d bytes more", len(long)-len(shown)); !strings.Contains(rest, want) {
+				t.Errorf("got %q, expected %q", rest, want)
+			}
+		}
+		if l.Fields[1].Value != unit {
+			t.Errorf("a short value: %q", l.Fields[1].Value)
+		}
+	}
+	many := logs.Row{}
+	for i := range 12 {
+		many.Fields = append(many.Fields, logs.Field{Name: fmt.Sprint("f", i), Value: strings.Repeat("x", 100_000)})
+	}
+	if l := lineOf(many); len(l.Message) > mostLegible+100 {
+		t.Errorf("a line without a message: %d bytes", len(l.Message))
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/evenkeel/evenkeel/act"
 	"github.com/evenkeel/evenkeel/declare"
@@ -172,7 +173,7 @@ func counts(by map[string]map[int64]float64, from, to time.Time, step time.Durat
 func lineOf(row logs.Row) logLine {
 	l := logLine{At: time.Unix(0, row.Time).UTC()}
 	for _, f := range row.Fields {
-		f.Name, f.Value = strings.Clone(f.Name), strings.Clone(f.Value)
+		f.Name, f.Value = strings.Clone(f.Name), legible(f.Value)
 		switch f.Name {
 		case "":
 			l.Message = f.Value
@@ -199,9 +200,25 @@ func lineOf(row logs.Row) logLine {
 		for _, f := range l.Fields[:min(len(l.Fields), 12)] {
 			parts = append(parts, f.Name+"="+f.Value)
 		}
-		l.Message = strings.Join(parts, " ")
+		l.Message = legible(strings.Join(parts, " "))
 	}
 	return l
+}
+
+// mostLegible is how much of a value a page shows, in bytes. Values may have 256 KiB, and a
+// page hundreds of them.
+const mostLegible = 2000
+
+// legible is a copy of a value that is no longer than people read.
+func legible(v string) string {
+	if len(v) <= mostLegible {
+		return strings.Clone(v)
+	}
+	end := mostLegible
+	for end > mostLegible-utf8.UTFMax && !utf8.RuneStart(v[end]) {
+		end--
+	}
+	return fmt.Sprintf("%s… (and %d bytes more; evenkeel query --logs shows all)", v[:end], len(v)-end)
 }
 
 // resources are the fields by which a line names what it came from, the narrowest first.
