@@ -37,9 +37,10 @@ type Guard struct {
 	drops    drops
 	failure  error // of the store: nothing of this batch may be acknowledged
 
-	last map[storage.SeriesRef]sample // the newest of this batch, by series
-	late map[instant]sample           // those of this batch that are out of order
-	past storage.Querier              // opened for the first late sample
+	last   map[storage.SeriesRef]sample // the newest of this batch, by series
+	late   map[instant]sample           // those of this batch that are out of order
+	past   storage.Querier              // of the time of the last late sample
+	pastOf int64
 }
 
 // Accepted is how many samples of this batch were accepted so far.

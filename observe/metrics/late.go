@@ -105,13 +105,16 @@ func (g *Guard) putLate(id storage.SeriesRef, ls labels.Labels, s sample, opts s
 
 // stored looks one sample up.
 func (g *Guard) stored(ls labels.Labels, t int64) (sample, bool, error) {
-	if g.past == nil {
-		head := g.door.store.Head()
-		q, err := g.door.store.Querier(head.MaxTime()-g.window, head.MaxTime())
+	if g.past == nil || g.pastOf != t { // of that time alone, or every late sample of the series would be merged
+		if g.past != nil {
+			_ = g.past.Close()
+			g.past = nil
+		}
+		q, err := g.door.store.Querier(t, t)
 		if err != nil {
 			return sample{}, false, err
 		}
-		g.past = q
+		g.past, g.pastOf = q, t
 	}
 	var matchers []*labels.Matcher
 	ls.WithoutEmpty().Range(func(l labels.Label) {
