@@ -87,7 +87,7 @@ var workloads = map[string]string{"Deployment": "deployment", "StatefulSet": "st
 func (c *cluster) applyOne(ctx context.Context, a applied, dry bool) (object, error) {
 	as := *c
 	as.dry = dry
-	return as.patch(ctx, a.path+"?fieldManager=evenkeel&fieldValidation=Strict", "application/apply-patch+yaml", a.object)
+	return as.patch(ctx, a.path+"?fieldManager=evenkeel", "application/apply-patch+yaml", a.object)
 }
 
 // alters says what an object that the server has tried dry would come to.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/act"
+	parse "github.com/evenkeel/evenkeel/declare/runbook"
 )
 
 // cluster is enough of an API server for the verbs: it keeps objects, merges patches and
@@ -306,5 +308,41 @@ func TestRollout(t *testing.T) {
 		if line, done := rollout(c.kind, c.o); done != c.done {
 			t.Errorf("%s: %s, done %v, want %v", name, line, done, c.done)
 		}
+	}
+}
+
+// TestStuckBefore: what a deployment said before it was changed is not what has come of
+// the change.
+func TestStuckBefore(t *testing.T) {
+	deployment := func(updated float64, conditions ...any) object {
+		return object{"metadata": object{"generation": 2.0}, "spec": object{"replicas": 1.0}, "status": object{
+			"observedGeneration": 2.0, "replicas": 1.0, "updatedReplicas": updated, "availableReplicas": updated, "conditions": conditions,
+		}}
+	}
+	timedOut := func(at string) object {
+		return object{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded", "lastUpdateTime": at, "message": "has timed out progressing"}
+	}
+	before := deployment(1, timedOut("2026-11-26T10:00:00Z"))
+	for name, c := range map[string]struct {
+		answers []object
+		want    string
+	}{
+		"as before, then up":    {[]object{deployment(0, timedOut("2026-11-26T10:00:00Z")), deployment(1)}, ""},
+		"found to be stuck now": {[]object{deployment(0, timedOut("2026-11-26T10:05:00Z")), deployment(1)}, "it does not progress: has timed out progressing"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			next := 0
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				_ = json.NewEncoder(w).Encode(c.answers[next])
+				next = min(next+1, len(c.answers)-1)
+			}))
+			defer server.Close()
+			cl := &cluster{base: server.URL, client: server.Client()}
+			_, err := cl.rolledOut(t.Context(), parse.Kube{Kind: "deployment", Name: "web", Namespace: "shop"}, before, io.Discard)
+			if got := fmt.Sprint(err); (err != nil) != (c.want != "") || err != nil && got != c.want {
+				t.Errorf("got %s, want %q", got, c.want)
+			}
+		})
 	}
 }

@@ -151,7 +151,7 @@ func testApply(t *testing.T, p *plane, b *bench) {
 		code, _ := p.do(t, "GET", "/apis/shop.example/v1/namespaces/apply/baskets", nil)
 		return code == 200
 	})
-	b.badly(t, "sise", "strange") // the server would only drop it
+	b.badly(t, ".spec.sise: field not declared in schema", "strange")
 	b.badly(t, "(404)", "settings", "ns=gone", "mode=dark")
 	b.badly(t, "expected a name", "settings", "ns=../../x", "mode=dark")
 
