@@ -229,7 +229,9 @@ func (e *Engine) notice(to respond.Escalation, i respond.Incident, purpose respo
 // pageText is what somebody reads who was asleep a moment ago.
 func pageText(i respond.Incident, now time.Time) string {
 	var b strings.Builder
-	if began := i.Clocks.Impact; !began.IsZero() {
+	if began := i.Clocks.Impact; !began.IsZero() && now.Sub(began) < time.Second {
+		b.WriteString("Users suffer since a moment ago")
+	} else if !began.IsZero() {
 		fmt.Fprintf(&b, "Users suffer for %s", short(now.Sub(began)))
 	} else {
 		fmt.Fprintf(&b, "Detected %s ago", short(now.Sub(i.Clocks.Detected)))
