@@ -47,21 +47,30 @@ func (s *Store) Search(ctx context.Context, o Search) (*Found, error) {
 		at int64
 	}
 	var hits []hit
-	read := 0
-	// Newest first costs a sort of all that is found, unless the engine keeps only so many.
-	text := o.text() + fmt.Sprintf(" | sort by (_time desc) limit %d", maxRead)
-	err := s.each(ctx, text, func(sp *Span) bool {
-		read++
-		if o.meets(sp) && !seen[sp.TraceID] {
-			seen[sp.TraceID] = true
-			hits = append(hits, hit{sp.TraceID, sp.Start})
+	text := o.text()
+	for round := 0; ; round++ {
+		read, of := 0, map[string]int{}
+		// Newest first costs a sort of all that is found, unless the engine keeps only so many.
+		err := s.each(ctx, text+fmt.Sprintf(" | sort by (_time desc) limit %d", maxRead), func(sp *Span) bool {
+			read++
+			of[sp.TraceID]++
+			if o.meets(sp) && !seen[sp.TraceID] {
+				seen[sp.TraceID] = true
+				hits = append(hits, hit{sp.TraceID, sp.Start})
+			}
+			return len(hits) < 20*o.Limit
+		})
+		if err != nil {
+			return nil, err
 		}
-		return len(hits) < 20*o.Limit
-	})
-	if err != nil {
-		return nil, err
+		out.More = read >= maxRead
+		// A few traces of very many spans must not hide all others.
+		huge := hugeOf(of)
+		if !out.More || len(hits) >= o.Limit || len(huge) == 0 || round == againMost {
+			break
+		}
+		text += " !" + fieldTrace + ":in(" + strings.Join(huge, ",") + ")"
 	}
-	out.More = read >= maxRead
 	slices.SortFunc(hits, func(a, b hit) int { return cmp.Compare(b.at, a.at) })
 	for _, h := range hits {
 		ids = append(ids, h.id)
@@ -91,6 +100,21 @@ func (s *Store) Search(ctx context.Context, o Search) (*Found, error) {
 		}
 	}
 	return out, nil
+}
+
+// againMost is how often a search looks again, past the traces that took up what it reads.
+const againMost = 3
+
+// hugeOf are the quoted IDs of traces that have a twentieth or more of the spans that one
+// search looks at.
+func hugeOf(spans map[string]int) (ids []string) {
+	for id, n := range spans {
+		if n >= maxRead/20 {
+			ids = append(ids, strconv.Quote(id))
+		}
+	}
+	slices.Sort(ids)
+	return ids
 }
 
 // text is a filter that finds at least the spans that are looked for.
