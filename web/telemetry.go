@@ -122,7 +122,7 @@ func (s *site) lines(ctx context.Context, query string, from, to time.Time) *log
 		return p
 	}
 	step := stepFor(to.Sub(from), max(time.Second, (to.Sub(from)/120).Truncate(time.Second)))
-	if q, err = parse(fmt.Sprintf(" | stats by (_time:%ds, severity) count() n", int(step.Seconds()))); err != nil {
+	if q, err = parse(fmt.Sprintf(" | stats by (_time:%ds, severity, level) count() n", int(step.Seconds()))); err != nil {
 		return fail(err)
 	}
 	by := map[string]map[int64]float64{}
@@ -133,7 +133,7 @@ func (s *site) lines(ctx context.Context, query string, from, to time.Time) *log
 		}
 		n, _ := strconv.ParseFloat(row.Field("n"), 64)
 		if err == nil {
-			name := cmp.Or(severityOf(row.Field("severity")), "other")
+			name := cmp.Or(severityOf(cmp.Or(row.Field("severity"), row.Field("level"))), "other")
 			if by[name] == nil {
 				by[name] = map[int64]float64{}
 			}
