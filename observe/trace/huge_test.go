@@ -34,3 +34,31 @@ func TestHugeTraceHidesNoOther(t *testing.T) {
 		t.Errorf("got the traces %q, more: %v", ids, found.More)
 	}
 }
+
+// TestOnePathThroughTheTrace: whatever is missing or turned round in a trace, its critical
+// path takes no longer than the trace.
+func TestOnePathThroughTheTrace(t *testing.T) {
+	span := func(id, parent string, from, to int64) *trace.Span {
+		return &trace.Span{TraceID: "1", SpanID: id, ParentID: parent, Service: "s", Name: id, Start: from, Duration: to - from}
+	}
+	f := func(what string, want int64, spans ...*trace.Span) {
+		t.Helper()
+		tr := &trace.Trace{ID: "1", Spans: spans}
+		var sum int64
+		trace.Walk(tr.Tree(), func(n *trace.Node) {
+			for _, c := range n.Critical {
+				sum += c.To - c.From
+			}
+		})
+		if sum != want {
+			t.Errorf("%s: the path takes %d, expected %d", what, sum, want)
+		}
+	}
+	f("one root", 100, span("a", "", 0, 100), span("b", "a", 10, 50), span("c", "a", 40, 90))
+	f("parents that are not there", 100, span("a", "x", 0, 100), span("b", "y", 0, 100), span("c", "z", 20, 60))
+	f("one after the other", 80, span("a", "", 0, 50), span("b", "x", 70, 100))
+	f("cycles", 100, span("a", "b", 0, 100), span("b", "a", 0, 100), span("c", "c", 0, 100))
+	f("a child that began before its parent", 100, span("a", "", 0, 100), span("b", "a", 50, 90), span("c", "b", 30, 80))
+	f("a child that ended after its parent", 100, span("a", "", 0, 100), span("b", "a", 50, 150))
+	f("nothing", 0)
+}

@@ -48,8 +48,12 @@ func (t *Trace) Tree() []*Node {
 		r.finish(0)
 	}
 	slices.SortStableFunc(roots, func(a, b *Node) int { return cmp.Compare(a.Start, b.Start) })
-	for _, r := range roots {
-		r.critical(r.End())
+	if len(roots) > 0 { // several roots have one path: what runs beside it is not waited for
+		all := &Node{Span: &Span{Start: roots[0].Start}, Children: roots}
+		for _, r := range roots {
+			all.Duration = max(all.Duration, r.End()-all.Start)
+		}
+		all.critical(all.Start, all.End())
 	}
 	return roots
 }
@@ -79,16 +83,16 @@ func (n *Node) finish(depth int) {
 	n.Self = n.Duration - covered
 }
 
-// critical walks back from the end: the child that ended last before a moment is what
+// critical walks back from the end to the beginning of what was waited for: the child that ended last before a moment is what
 // was waited for until then. Children that outlive their parent were not waited for past
 // its end.
-func (n *Node) critical(until int64) {
-	until = min(until, n.End())
+func (n *Node) critical(from, until int64) {
+	from, until = max(from, n.Start), min(until, n.End())
 	byEnd := slices.Clone(n.Children)
 	slices.SortStableFunc(byEnd, func(a, b *Node) int { return cmp.Compare(b.End(), a.End()) })
 	for _, c := range byEnd {
 		end := min(c.End(), until)
-		if c.Start >= until || end <= n.Start || c.End() > n.End() && c.Start >= n.End() {
+		if c.Start >= until || end <= from || c.End() > n.End() && c.Start >= n.End() {
 			continue
 		}
 		if c.End() > until && c.End() <= n.End() {
@@ -97,11 +101,11 @@ func (n *Node) critical(until int64) {
 		if until > end {
 			n.Critical = append(n.Critical, Section{end, until})
 		}
-		c.critical(end)
-		until = max(c.Start, n.Start)
+		c.critical(from, end)
+		until = max(c.Start, from)
 	}
-	if until > n.Start {
-		n.Critical = append(n.Critical, Section{n.Start, until})
+	if until > from {
+		n.Critical = append(n.Critical, Section{from, until})
 	}
 	slices.Reverse(n.Critical)
 }
