@@ -12,6 +12,7 @@
 //
 //	class     what a metric's name tells: whose doing it is, which direction is bad
 //	window    the quiet window and the incident's; the onset found where it is not given
+//	calm      earlier incidents are taken out of the quiet window; the bar that it sets
 //	shift     robust deviation of each signal: median and spread of the quiet window,
 //	          against how far that window itself strays, never finer than the metric's scale
 //	tails     what few samples of its own do not tell is learned from its peers

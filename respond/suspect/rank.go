@@ -50,7 +50,6 @@ const (
 	leastSum  = 0.65 // of strength: below it nobody is blamed
 	leastSure = 0.1  // the same where something is wrong for sure
 	leastLogs = 0.25 // the same where records are all there is
-	beyond    = 1.25 // times what quiet windows get
 )
 
 // resource is what is known of one while ranking.
@@ -114,6 +113,9 @@ func rank(c *Case) Result {
 	g := newGraph(c.Edges, k.of)
 	c.Signals = append(slices.Clip(c.Signals), flows(c.Signals, g)...)
 	scale := newYardstick(c, w)
+	if w.cleanse(c, k, g, scale) {
+		scale = newYardstick(c, w)
+	}
 	scored := score(c, k, g, w, scale, true)
 	res := Result{Verdict: Nobody, Onset: at(w.onset)}
 	best := 0.0
@@ -135,49 +137,6 @@ func rank(c *Case) Result {
 	res.Verdict = Suspects
 	res.Suspects = list(c, scored, w, bar)
 	return res
-}
-
-// quietScores are the best scores that windows of the quiet time itself get: what the
-// incident is held against.
-func quietScores(c *Case, k *names, g *graph, w window, scale yardstick) []float64 {
-	const tries = 6
-	length := w.end - w.earliest
-	var tops []float64
-	for _, q := range w.quiet {
-		room := q[1] - q[0] - length
-		if room < 3*length {
-			continue
-		}
-		n := int64(min(tries, int(room/length)))
-		for i := range n {
-			from := q[0] + room*i/n
-			p := window{earliest: from, onset: from + (w.onset - w.earliest), end: from + length, segment: q[0], quiet: [][2]int64{{q[0], from}, {from + length, q[1]}}}
-			x := 0.0
-			for _, r := range score(c, k, g, p, scale, false) {
-				x = math.Max(x, r.score)
-			}
-			tops = append(tops, x)
-		}
-	}
-	return tops
-}
-
-// calmBar is what has to be exceeded where the target does not say that anything is
-// wrong. With too few quiet windows to tell it is a fixed one, higher than usual.
-func calmBar(quiet []float64) float64 {
-	const enough = 4
-	if len(quiet) < enough {
-		return leastSum
-	}
-	slices.Sort(quiet)
-	return math.Max(leastSum, beyond*quantile(quiet, topq))
-}
-
-// suffers says that the target itself shows that something is wrong, beyond what it
-// shows now and then in quiet times.
-func suffers(c *Case, k *names, all []*resource) bool {
-	i := slices.IndexFunc(all, func(r *resource) bool { return r.name == k.of(c.Target) })
-	return c.Target != "" && i >= 0 && all[i].out >= 0.5
 }
 
 // newKnown collects the names that the parts of a case use.
@@ -503,6 +462,5 @@ const (
 	both    = 0.4  // of the weaker side, where both its own and its outward signals moved; of what a second witness says
 	wtold   = 0.2  // of what others say of it
 	wchange = 0.5  // of a change that fits perfectly
-	topq    = 0.8  // of the scores in quiet windows: which of them is the yardstick
 	listcut = 0.1  // of the bar: below it a suspect is not told
 )

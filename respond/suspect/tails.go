@@ -8,8 +8,9 @@ import (
 // tails is how far the samples of one metric stray from the median of their own
 // resource, in shares of it, as a deviation.
 type tails struct {
-	n             int // resources
-	up, down, any float64
+	n           int // resources
+	any         float64
+	alone, held [2]float64 // up and down: of one sample, and of as many in a row as a shift has to last
 }
 
 const (
@@ -25,21 +26,29 @@ const (
 func strayings(signals []Signal, w window, level map[string]float64) map[string]tails {
 	type pool struct {
 		n    int
-		away []float64
+		away [5][]float64 // any; alone up, down; held up, down
 	}
 	all := map[string]*pool{}
 	for i := range signals {
 		s := &signals[i]
-		var v []float64
+		n := 0
 		for _, span := range w.quiet {
 			lo, hi := s.between(span[0], span[1])
-			v = append(v, thin(s.Values[lo:hi])...)
+			n += hi - lo
 		}
-		if len(v) < leastSeen {
+		if n < leastSeen {
 			continue
 		}
-		slices.Sort(v)
-		med := quantile(v, 0.5)
+		v, m := steady(s, w, spacing(s.Times), n)
+		var quiet, high, low []float64
+		for _, span := range w.quiet {
+			lo, hi := s.between(span[0], span[1])
+			quiet = append(quiet, thin(v[lo:hi])...)
+			h, l := held(v[lo:hi], m)
+			high, low = append(high, thin(h)...), append(low, thin(l)...)
+		}
+		slices.Sort(quiet)
+		med := quantile(quiet, 0.5)
 		base := math.Max(math.Abs(med), common*level[s.family()])
 		if base == 0 {
 			continue
@@ -50,20 +59,23 @@ func strayings(signals []Signal, w window, level map[string]float64) map[string]
 			all[s.family()] = p
 		}
 		p.n++
-		for _, x := range v {
-			p.away = append(p.away, (x-med)/base)
+		for _, x := range quiet {
+			away := (x - med) / base
+			p.away[0], p.away[1], p.away[2] = append(p.away[0], math.Abs(away)), append(p.away[1], away), append(p.away[2], -away)
+		}
+		for i := range high {
+			p.away[3], p.away[4] = append(p.away[3], (high[i]-med)/base), append(p.away[4], (med-low[i])/base)
 		}
 	}
 	out := map[string]tails{}
 	for m, p := range all {
-		slices.Sort(p.away)
-		t := tails{n: p.n, up: math.Max(quantile(p.away, tailq), 0) / tailz, down: math.Max(-quantile(p.away, 1-tailq), 0) / tailz}
+		var of [5]float64
 		for i, x := range p.away {
-			p.away[i] = math.Abs(x)
+			if slices.Sort(x); len(x) > 0 {
+				of[i] = math.Max(quantile(x, tailq), 0)
+			}
 		}
-		slices.Sort(p.away)
-		t.any = quantile(p.away, 0.95) / 1.96
-		out[m] = t
+		out[m] = tails{p.n, of[0] / 1.96, [2]float64{of[1] / tailz, of[2] / tailz}, [2]float64{of[3] / tailz, of[4] / tailz}}
 	}
 	return out
 }

@@ -9,6 +9,7 @@ import (
 // window is what of the time axis is compared with what. All in milliseconds.
 type window struct {
 	quiet    [][2]int64 // spans of the quiet window
+	past     [][2]int64 // the same with earlier incidents, where they were taken out
 	onset    int64      // the best guess of when it began
 	earliest int64      // it may have begun as early as this: detection is late
 	end      int64      // of the incident's samples, exclusive
