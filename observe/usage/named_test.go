@@ -60,3 +60,18 @@ func TestMetricsThatNobodyNames(t *testing.T) {
 		t.Errorf("without series: %s", got)
 	}
 }
+
+func TestQueriesNameWholeWords(t *testing.T) {
+	f := func(text string, want bool) {
+		t.Helper()
+		if names(text, "shop") != want {
+			t.Errorf("%s: got %v", text, !want)
+		}
+	}
+	for _, text := range []string{`shop`, `{service.name="shop"}`, `service.name:=shop error`, `workshop or shop`, `service.name:in(cart,shop)`} {
+		f(text, true)
+	}
+	for _, text := range []string{``, `workshop`, `{service.name="shop-web"}`, `shop_total`, `shöp`, `üshop`} {
+		f(text, false)
+	}
+}

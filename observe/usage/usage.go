@@ -19,6 +19,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // The signals.
@@ -113,13 +115,32 @@ func (l *Ledger) Used(signal, text string, now time.Time) {
 	defer l.mu.Unlock()
 	named := false
 	for k := range l.accounts {
-		if k.Signal == signal && k.Service != "" && strings.Contains(text, k.Service) {
+		if k.Signal == signal && k.Service != "" && names(text, k.Service) {
 			l.used[signal+"/"+k.Service] = now
 			named = true
 		}
 	}
 	if !named {
 		l.used[signal+"/*"] = now
+	}
+}
+
+// names says whether a text has a word: what stands beside it is no letter, digit,
+// underscore or hyphen, as in "shop" beside "workshop" and "shop-web".
+func names(text, word string) bool {
+	part := func(r rune) bool { return r == '_' || r == '-' || unicode.IsLetter(r) || unicode.IsDigit(r) }
+	for at := 0; ; {
+		i := strings.Index(text[at:], word)
+		if i < 0 {
+			return false
+		}
+		i += at
+		before, _ := utf8.DecodeLastRuneInString(text[:i])
+		after, _ := utf8.DecodeRuneInString(text[i+len(word):])
+		if (i == 0 || !part(before)) && (i+len(word) == len(text) || !part(after)) {
+			return true
+		}
+		at = i + 1
 	}
 }
 
