@@ -36,6 +36,7 @@ var tour = []string{
 	"detect/hygiene",
 	"detect/coverage",
 	"respond",
+	"respond/link",
 	"respond/alert respond/incident respond/outcome respond/status respond/suspect",
 	"respond/escalation respond/oncall respond/reach",
 	"respond/why",
