@@ -36,6 +36,8 @@ const (
 
 // Listener is one address.
 type Listener struct {
+	dropped uint32 // datagrams that the kernel had no room for when it was asked last; countLost has it
+
 	store  *logs.Store
 	log    *slog.Logger
 	rate   rates
@@ -121,6 +123,7 @@ func (l *Listener) Run(ctx context.Context) error {
 	go func() { _ = collect.Run(ctx); close(ended) }()
 	var err error
 	if l.packet != nil {
+		wg.Go(func() { l.countLost(ctx) })
 		err = l.datagrams(collect)
 	} else {
 		err = l.accept(ctx, collect, &wg)
