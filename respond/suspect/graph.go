@@ -8,18 +8,19 @@ import (
 // graph is who calls whom.
 type graph struct {
 	callees map[string][]string
+	known   map[string]bool // callers and callees
 	edges   int
 }
 
 func newGraph(edges []Edge, name func(string) string) *graph {
-	g := &graph{callees: map[string][]string{}}
+	g := &graph{callees: map[string][]string{}, known: map[string]bool{}}
 	seen := map[Edge]bool{}
 	for _, e := range edges {
 		e = Edge{name(e.Caller), name(e.Callee)}
 		if e.Caller == e.Callee || seen[e] {
 			continue
 		}
-		seen[e] = true
+		seen[e], g.known[e.Caller], g.known[e.Callee] = true, true, true
 		g.edges++
 		g.callees[e.Caller] = append(g.callees[e.Caller], e.Callee)
 	}

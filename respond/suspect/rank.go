@@ -222,8 +222,8 @@ func score(c *Case, k *names, g *graph, w window, scale yardstick, all bool) []*
 	}
 	passedOn(out, byName, g)
 	target := ""
-	if c.Target != "" {
-		target = k.of(c.Target)
+	if t := k.of(c.Target); c.Target != "" && (g.edges == 0 || g.known[t]) { // where the graph lacks it, it tells nothing of what it depends on
+		target = t
 	}
 	relate(out, byName, g, target)
 	if all {

@@ -146,6 +146,10 @@ func TestRank(t *testing.T) {
 		e.change("on", "flags", 30*time.Second)
 	})
 	f("no target and no graph", "pay", func(e *estate) { e.burn(onset); e.c.Target, e.c.Edges = "", nil })
+	f("a target that the graph lacks", "pay", func(e *estate) {
+		e.move("pay", "cpu_usage", onset, 0.25)
+		e.c.Target = "checkout-page"
+	})
 	f("no onset", "pay", func(e *estate) { e.burn(onset); e.c.Onset = time.Time{} })
 	f("gaps", "pay", func(e *estate) {
 		e.burn(onset)
