@@ -98,6 +98,9 @@ type tracked struct {
 
 // clear forgets everything but why there is nothing.
 func (s *states) clear() {
+	for _, row := range s.series {
+		row.gone = true // whoever told of it looks for it anew
+	}
 	s.spec.Forget()
 	s.following = following{until: make([]int64, len(s.spec.Windows)), next: math.MaxInt64, wrong: s.wrong, retry: s.retry}
 }
