@@ -34,29 +34,48 @@ func bare(c *Case) window {
 }
 
 // list turns the judged resources into suspects. A resource that more changes fit is
-// there again for each: they share what speaks for it, so that many changes of one do
-// not push the others down.
+// there again for each: they share what speaks for it, and come after those of the first
+// three resources that are not far behind, so that many changes of one do not push the
+// others down.
 func list(c *Case, all []*resource, w window, bar float64) []Suspect {
 	type entry struct {
 		*resource
 		ch    *Change
 		score float64
+		again bool // it is there for another change
 	}
 	var entries []entry
 	for _, r := range all {
 		if r.score <= listcut*bar {
 			continue
 		}
-		entries = append(entries, entry{r, r.named(), r.score})
+		entries = append(entries, entry{r, r.named(), r.score, false})
 		sum := r.weight
 		for _, x := range r.changes[min(1, len(r.changes)):] {
 			if x.weight >= again*r.weight && x.weight >= leastFit {
 				sum += x.weight
-				entries = append(entries, entry{r, x.Change, r.score * x.weight / sum})
+				entries = append(entries, entry{r, x.Change, r.score * x.weight / sum, true})
 			}
 		}
 	}
-	slices.SortStableFunc(entries, func(a, b entry) int { return cmpDown(a.score, b.score) })
+	const first, aTenth = 3, 0.1
+	for i := range entries {
+		e := &entries[i]
+		for _, r := range all[:min(first, len(all))] {
+			if full := e.resource.score; e.again && r.score > listcut*bar && r.score >= aTenth*full {
+				e.score = min(e.score, r.score)
+			}
+		}
+	}
+	slices.SortStableFunc(entries, func(a, b entry) int {
+		if c := cmpDown(a.score, b.score); c != 0 || a.again == b.again {
+			return c
+		}
+		if a.again {
+			return 1
+		}
+		return -1
+	})
 	var out []Suspect
 	for _, e := range entries[:min(most, len(entries))] {
 		out = append(out, Suspect{Resource: e.name, Change: e.ch, Score: scale(e.score), At: at(e.at), Evidence: e.evidence(c, e.ch, w)})
