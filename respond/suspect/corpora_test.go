@@ -511,3 +511,46 @@ func TestCorporaSuspects(t *testing.T) {
 		}
 	}
 }
+
+// perturbed is a case as somebody else might have written it down: a tenth of the
+// signals is missing, or the onset is off by up to two minutes.
+func perturbed(tr trial, seed uint64, how string) trial {
+	rng := rand.New(rand.NewPCG(seed, 11))
+	c := tr.c
+	switch how {
+	case "without a tenth of the signals":
+		c.Signals = slices.DeleteFunc(slices.Clone(c.Signals), func(Signal) bool { return rng.IntN(10) == 0 })
+	case "onset off by up to 2 minutes":
+		c.Onset = c.Onset.Add(time.Duration(rng.IntN(241)-120) * time.Second)
+		if !c.To.Before(c.Onset) && c.From.Before(c.Onset) {
+			c.To = c.Onset.Add(-time.Second)
+		}
+	}
+	tr.c = c
+	return tr
+}
+
+// TestCorporaSuspectsHold prints the same for cases that nobody chose anything by:
+// perturbed ones, and each half of Nezha's.
+func TestCorporaSuspectsHold(t *testing.T) {
+	faults, calm := nezha(t, 7*time.Minute, "")
+	for _, how := range []string{"without a tenth of the signals", "onset off by up to 2 minutes"} {
+		var x tally
+		for i, tr := range append(slices.Clone(faults), calm...) {
+			x.add(t, perturbed(tr, uint64(i), how), "")
+		}
+		t.Logf("%-42s %s", "Nezha, "+how, x)
+	}
+	for half := range 2 {
+		var x tally
+		for i, tr := range faults {
+			if i%2 == half {
+				x.add(t, tr, "")
+			}
+		}
+		t.Logf("%-42s %s", fmt.Sprintf("Nezha, half %d", half+1), x)
+		if x.top3 == 0 {
+			t.Error("never right")
+		}
+	}
+}
