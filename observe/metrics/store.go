@@ -63,16 +63,22 @@ func Open(o Options) (*Store, error) {
 	opts := tsdb.DefaultOptions()
 	opts.RetentionDuration = o.Settings.Metrics.Retention.Milliseconds()
 	opts.MaxBytes = o.Settings.Metrics.RetentionSize
+	// Blocks are merged as Prometheus has them: up to a tenth of the retention each, so that a
+	// query over all of it opens some ten and not some hundred.
+	opts.MaxBlockDuration = max(opts.MinBlockDuration, min(31*24*time.Hour, o.Settings.Metrics.Retention/10).Milliseconds())
 	opts.OutOfOrderTimeWindow = o.Settings.Metrics.OutOfOrder.Milliseconds()
 	opts.EnableExemplarStorage, opts.MaxExemplars = true, 100_000
 	opts.WALCompression = compression.Snappy
 	// Without the zero at a counter's start its first increase would be lost: a
 	// service's first error after a restart would not count.
 	opts.EnableSTAsZeroSample = true
+	var opened atomic.Pointer[tsdb.DB]
+	opts.BlockCompactionExcludeFunc = func(meta *tsdb.BlockMeta) bool { return early(meta, opened.Load()) }
 	db, err := tsdb.Open(dir, o.Logger, o.Registerer, opts, nil)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open metrics store %q: %w", dir, err)
 	}
+	opened.Store(db)
 	if o.Reserve == 0 {
 		o.Reserve = defaultReserve
 	}
@@ -95,6 +101,14 @@ func Open(o Options) (*Store, error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	return s, nil
+}
+
+// early says whether a block of late samples may not be merged with others yet, because
+// samples of its time that were not late are still in the head alone. The merged block would
+// count as holding them, and the library would drop them from the head and, at the next
+// start, from what it reads of the write-ahead log.
+func early(meta *tsdb.BlockMeta, db *tsdb.DB) bool {
+	return meta.Compaction.FromOutOfOrder() && (db == nil || meta.MaxTime > db.Head().MinTime())
 }
 
 // Follow has everything that is appended pass through another appendable, made of the
