@@ -33,7 +33,7 @@ func (v *visitor) box(where string, from, to float64) (begin, end time.Time) {
 	return at(from), at(to)
 }
 
-// shows waits until the address has these times, give or take two points on the screen,
+// shows waits until the address has these times, give or take a few points on the screen,
 // and returns the rest of the address.
 func (v *visitor) shows(begin, end time.Time, slack time.Duration) url.Values {
 	v.t.Helper()
@@ -83,7 +83,7 @@ func TestBrowserBox(t *testing.T) {
 	v.do("use a desk", chromedp.EmulateViewport(1280, 900))
 	v.open("/explore?" + url.Values{"logs": {"service.name:shop severity:error"}, "range": {"30m"}}.Encode())
 	begin, end := v.box("main", 0.25, 0.75)
-	q := v.shows(begin, end, 10*time.Second)
+	q := v.shows(begin, end, 20*time.Second)
 	if q.Get("logs") != "service.name:shop severity:error" || q.Get("differ") != "1" || q.Has("range") {
 		t.Errorf("the address says %v", q)
 	}
@@ -98,13 +98,13 @@ func TestBrowserBox(t *testing.T) {
 	// Metrics have no lines to compare.
 	v.open("/explore?" + url.Values{"expr": {"up"}, "range": {"30m"}}.Encode())
 	begin, end = v.box("main", 0.5, 0.9)
-	if q := v.shows(begin, end, 10*time.Second); q.Get("expr") != "up" || q.Has("differ") {
+	if q := v.shows(begin, end, 20*time.Second); q.Get("expr") != "up" || q.Has("differ") {
 		t.Errorf("the address says %v", q)
 	}
 
 	v.open("/dashboards/machine?mode=idle")
 	begin, end = v.box("#board", 0.2, 0.6)
-	if q := v.shows(begin, end, 4*time.Second); q.Get("mode") != "idle" {
+	if q := v.shows(begin, end, 8*time.Second); q.Get("mode") != "idle" {
 		t.Errorf("the address says %v", q)
 	}
 }
