@@ -28,7 +28,7 @@ build:
 	$(GO) build -o $(BINARY) ./cmd/evenkeel
 
 test: test-tools
-	$(GO) test -race -timeout 20m ./...
+	GO=$(GO) scripts/test
 
 test-tools:
 	scripts/test-tools $(PEERS)
