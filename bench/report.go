@@ -84,7 +84,7 @@ func (r *Report) Write(w io.Writer) error {
 	if r.Quick {
 		b.WriteString("**This is the quick run: the scale is too small for its numbers to prove anything.**\n\n")
 	}
-	b.WriteString(`How: CPU seconds for each unit of work, of the whole process with its garbage collector and kernel time, not elapsed time. Contenders alternate in one run (A-B-A-B) on the same samples; a ratio is the median of the pairs, with the least and the largest. Outputs are compared. Peers run with their best switches on. "CPU" below is always CPU time.
+	b.WriteString(`How: CPU seconds for each unit of work, of the whole process with its garbage collector and kernel time, not elapsed time. Contenders alternate in one run (A-B-A-B) on the same samples; a ratio is the median of the pairs, with the least and the largest. Outputs are compared. Full chunks of the head are written to their file each minute of the data, as a server does. Peers run with their best switches on. "CPU" below is always CPU time.
 
 | goal | wanted | measured | |
 | --- | --- | --- | --- |

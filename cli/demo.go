@@ -180,6 +180,9 @@ func (s *server) stage(ctx context.Context, o demoOptions, sockets *shop.Listene
 	if err := aim(filepath.Join(o.data, "workspace", "runbooks", "silence-for-maintenance.md"), st.url); err != nil {
 		return nil, err
 	}
+	if err := s.app.Reload(ctx); err != nil { // before anybody asks for it
+		return nil, err
+	}
 	log := io.Discard
 	if o.verbose {
 		log = os.Stderr

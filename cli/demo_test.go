@@ -16,18 +16,24 @@ import (
 	"github.com/evenkeel/evenkeel/respond/alert"
 )
 
-// TestTheDemoSilences: what the demo offers without an approval is really done there, also
-// at another address than the usual one.
-func TestTheDemoSilences(t *testing.T) {
-	dir := t.TempDir()
+// runDemo runs the demo at an address of its own, for as long as the test takes.
+func runDemo(t *testing.T) (dir string, said *safeBuffer) {
+	t.Helper()
+	dir, said = t.TempDir(), &safeBuffer{}
 	demo := exec.Command(os.Args[0], "demo", "-d", dir, "--listen", "127.0.0.1:0")
 	demo.Env = append(os.Environ(), runAsCLI+"=1")
-	var said safeBuffer
-	demo.Stdout, demo.Stderr = &said, &said
+	demo.Stdout, demo.Stderr = said, said
 	if err := demo.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = demo.Process.Signal(os.Interrupt); _ = demo.Wait() })
+	return dir, said
+}
+
+// TestTheDemoSilences: what the demo offers without an approval is really done there, also
+// at another address than the usual one.
+func TestTheDemoSilences(t *testing.T) {
+	dir, said := runDemo(t)
 	until := func(what string, ok func() bool) {
 		t.Helper()
 		for end := time.Now().Add(time.Minute); !ok(); time.Sleep(100 * time.Millisecond) {

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -22,15 +21,7 @@ import (
 // TestScreenshots makes the pictures of README and docs from the running demo: the
 // same faults, the same pages, nothing painted.
 func TestScreenshots(t *testing.T) {
-	dir := t.TempDir()
-	demo := exec.Command(os.Args[0], "demo", "-d", dir, "--listen", "127.0.0.1:0")
-	demo.Env = append(os.Environ(), runAsCLI+"=1")
-	var out safeBuffer
-	demo.Stdout, demo.Stderr = &out, &out
-	if err := demo.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = demo.Process.Signal(os.Interrupt); _ = demo.Wait() })
+	_, out := runDemo(t)
 	find := func(pattern string) string {
 		t.Helper()
 		for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(200 * time.Millisecond) {

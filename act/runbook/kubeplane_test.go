@@ -120,15 +120,7 @@ func (p *plane) write(t *testing.T, name string, data []byte) {
 // test fails.
 func (p *plane) start(t *testing.T, name string, args ...string) *exec.Cmd {
 	t.Helper()
-	dir := os.Getenv("EVENKEEL_PEERS")
-	if dir == "" {
-		home, err := os.UserHomeDir()
-		if err != nil {
-			t.Fatal(err)
-		}
-		dir = filepath.Join(home, ".cache", "evenkeel", "peers")
-	}
-	cmd := exec.Command(filepath.Join(dir, name), args...)
+	cmd := exec.Command(peer(t, name, "make kube"), args...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	cmd.Env = append(os.Environ(), "TMPDIR="+p.dir)
 	log, err := os.CreateTemp(p.dir, name+"-*.log")
@@ -137,7 +129,7 @@ func (p *plane) start(t *testing.T, name string, args ...string) *exec.Cmd {
 	}
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
-		t.Fatalf("no %s: make kube builds it (%v)", name, err)
+		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		_ = cmd.Process.Kill()

@@ -18,22 +18,7 @@ import (
 
 // tofu is a real OpenTofu. Its provider of terraform_data is built in: it needs no
 // network.
-func tofu(t *testing.T) string {
-	t.Helper()
-	dir := os.Getenv("EVENKEEL_PEERS")
-	if dir == "" {
-		home, err := os.UserHomeDir()
-		if err != nil {
-			t.Fatal(err)
-		}
-		dir = filepath.Join(home, ".cache", "evenkeel", "peers")
-	}
-	path := filepath.Join(dir, "tofu")
-	if _, err := os.Stat(path); err != nil {
-		t.Fatalf("no tofu: make tofu installs it (%v)", err)
-	}
-	return path
-}
+func tofu(t *testing.T) string { return peer(t, "tofu", "make tofu") }
 
 const infra = `variable "size" { type = string }
 variable "password" {

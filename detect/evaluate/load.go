@@ -102,10 +102,8 @@ func (s *states) build(ctx context.Context, now int64) error {
 }
 
 func (s *states) noRoom(now int64) {
-	series, bytes := len(s.series), int64(0)
-	for _, row := range s.series {
-		bytes += int64(row.Bytes())
-	}
+	s.count()
+	series, bytes := len(s.series), s.bytes
 	s.release()
 	s.wrong, s.retry = errLimit, now+s.offset+600_000
 	s.e.tooMuch(s, series, bytes)

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/prometheus/tsdb"
 
 	"github.com/evenkeel/evenkeel/detect/evaluate"
+	"github.com/evenkeel/evenkeel/observe/metrics"
 )
 
 // soaking is a server over months, in simulated time: samples come, some late; blocks are
@@ -177,9 +178,7 @@ func TestSoak(t *testing.T) {
 	opts.MinBlockDuration, opts.MaxBlockDuration = 2*3600_000, 8*3600_000
 	opts.RetentionDuration = int64(min(20*24, days*8)) * 3600_000
 	s := &soaking{world: w, dir: dir, opts: opts, exprs: longer}
-	opts.BlockCompactionExcludeFunc = func(meta *tsdb.BlockMeta) bool { // as the store of the program has it
-		return meta.Compaction.FromOutOfOrder() && meta.MaxTime > s.db.Head().MinTime()
-	}
+	opts.BlockCompactionExcludeFunc = func(meta *tsdb.BlockMeta) bool { return metrics.Early(meta, s.db) } // as the program's store
 	s.pace = 15_000
 	s.open()
 	defer func() { s.db.Close() }()

@@ -73,7 +73,7 @@ func Open(o Options) (*Store, error) {
 	// service's first error after a restart would not count.
 	opts.EnableSTAsZeroSample = true
 	var opened atomic.Pointer[tsdb.DB]
-	opts.BlockCompactionExcludeFunc = func(meta *tsdb.BlockMeta) bool { return early(meta, opened.Load()) }
+	opts.BlockCompactionExcludeFunc = func(meta *tsdb.BlockMeta) bool { return Early(meta, opened.Load()) }
 	db, err := tsdb.Open(dir, o.Logger, o.Registerer, opts, nil)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open metrics store %q: %w", dir, err)
@@ -103,11 +103,11 @@ func Open(o Options) (*Store, error) {
 	return s, nil
 }
 
-// early says whether a block of late samples may not be merged with others yet, because
+// Early says whether a block of late samples may not be merged with others yet, because
 // samples of its time that were not late are still in the head alone. The merged block would
 // count as holding them, and the library would drop them from the head and, at the next
 // start, from what it reads of the write-ahead log.
-func early(meta *tsdb.BlockMeta, db *tsdb.DB) bool {
+func Early(meta *tsdb.BlockMeta, db *tsdb.DB) bool {
 	return meta.Compaction.FromOutOfOrder() && (db == nil || meta.MaxTime > db.Head().MinTime())
 }
 
