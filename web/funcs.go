@@ -35,7 +35,6 @@ var functions = template.FuncMap{
 	"times":    burnTimes,
 	"query":    queryURL,
 	"queryAt":  queryAtURL,
-	"ref":      refLink,
 	"actor":    func(a journal.Actor) string { return a.Name() },
 	"kindMark": kindMark,
 	"markdown": func(s string) template.HTML { return markdown([]byte(s)) },
@@ -52,6 +51,32 @@ var functions = template.FuncMap{
 	"look":     lookInto,
 	"severity": severityMark,
 	"traceURL": traceURL,
+}
+
+// linking are the functions that link a service where it has a page.
+func linking(known func(declare.ServiceID) bool) template.FuncMap {
+	is := func(id any) bool { return known(declare.ServiceID(fmt.Sprint(id))) }
+	return template.FuncMap{
+		"known": is,
+		"service": func(id any) template.HTML {
+			name := template.HTMLEscapeString(fmt.Sprint(id))
+			switch {
+			case name == "":
+				return `<span class="none">–</span>`
+			case !is(id):
+				return template.HTML(name) //nolint:gosec // escaped
+			}
+			//nolint:gosec // a name of the catalogue, escaped
+			return template.HTML(`<a href="/services/` + template.HTMLEscapeString(url.PathEscape(fmt.Sprint(id))) + `">` + name + `</a>`)
+		},
+		"ref": func(r journal.Ref) Link {
+			l := refLink(r)
+			if kind, id := r.Split(); kind == "service" && !is(id) {
+				l.URL = ""
+			}
+			return l
+		},
+	}
 }
 
 // join takes a list of any string type: identities are types of their own.

@@ -12,6 +12,7 @@ import (
 	"github.com/evenkeel/evenkeel/act/gate"
 	"github.com/evenkeel/evenkeel/act/verify"
 	"github.com/evenkeel/evenkeel/declare"
+	"github.com/evenkeel/evenkeel/journal"
 )
 
 // gate answers as the real one does: the fixtures' incidents and the workspace's policy
@@ -72,5 +73,47 @@ func TestTheGatePage(t *testing.T) {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is missing", want)
 		}
+	}
+}
+
+// TestServicesWithoutAPage: what the catalogue does not know has no page, and is not linked.
+func TestServicesWithoutAPage(t *testing.T) {
+	e := busy(t)
+	e.changes = append(e.changes, act.Change{ID: "c-1", Kind: act.Deploy, Service: "chekout<b>", Summary: "a slip", Actor: "ci", StartedAt: ago_(time.Minute)})
+	if _, err := e.gate(e.t.Context(), night, act.Identity{Person: "alice"}, gate.Question{Change: act.Change{Kind: act.Deploy, Service: "chekout<b>"}}); err != nil {
+		t.Fatal(err)
+	}
+	h := e.handler()
+	for _, page := range []string{"/changes", "/changes/c-1", "/gate", "/journal?ref=service%2Fchekout%3Cb%3E"} {
+		text := body(t, get(t, h, e, "alice", page))
+		if !strings.Contains(text, "chekout&lt;b&gt;") || strings.Contains(text, "/services/chekout") {
+			t.Errorf("%s: links a service that has no page, or does not name it", page)
+		}
+	}
+	if text := body(t, get(t, h, e, "alice", "/changes")); !strings.Contains(text, `<a href="/services/checkout">checkout</a>`) {
+		t.Error("/changes: a service that has a page is not linked")
+	}
+}
+
+// TestEveryReasonOfTheGate: what would have held a change back alone is in the list too.
+func TestEveryReasonOfTheGate(t *testing.T) {
+	e := busy(t)
+	d, err := gate.NewBook(e.db).Record(t.Context(), night, "person:alice", act.Change{Kind: act.Deploy, Service: "checkout", Summary: "deploy of checkout 9"}, false, gate.Verdict{Answer: gate.No, Reasons: []gate.Reason{
+		{Check: "budget", State: gate.Fail, Why: "no budget is left"}, {Check: "freeze", State: gate.Fail, Why: "winter holds"}, {Check: "dependencies", State: gate.Doubt, Why: "nothing is known"}, {Check: "concurrent", State: gate.Pass, Why: "nothing else goes on"},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := body(t, get(t, e.handler(), e, "alice", "/gate"))
+	for _, want := range []string{"no budget is left", "and 2 more", "winter holds", "nothing is known"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is missing", want)
+		}
+	}
+	if strings.Contains(text, "nothing else goes on") {
+		t.Error("what holds nothing back is listed")
+	}
+	if f, err := e.db.Facts(t.Context(), journal.Query{Ref: "service/checkout", Kind: "gate.", Limit: 1}); err != nil || len(f) != 1 || f[0].ID != d.Fact || !strings.HasSuffix(f[0].Text, "no budget is left (and 2 more)") {
+		t.Errorf("on record: %v %v", f, err)
 	}
 }

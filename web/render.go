@@ -33,8 +33,9 @@ type pages struct {
 }
 
 // loadPages parses every page together with the layout and the shared parts, whose
-// file names begin with "_".
-func loadPages() (*pages, error) {
+// file names begin with "_". known says whether the catalogue has a service: only then it
+// has a page.
+func loadPages(known func(declare.ServiceID) bool) (*pages, error) {
 	p := &pages{templates: map[string]*template.Template{}}
 	hash := sha256.New()
 	err := fs.WalkDir(staticFiles, "static", func(name string, d fs.DirEntry, err error) error {
@@ -51,7 +52,7 @@ func loadPages() (*pages, error) {
 	p.version = hex.EncodeToString(hash.Sum(nil))[:12]
 	p.static = assets()
 
-	shared, err := template.New("").Funcs(functions).ParseFS(templateFiles, "templates/_*.html")
+	shared, err := template.New("").Funcs(functions).Funcs(linking(known)).ParseFS(templateFiles, "templates/_*.html")
 	if err != nil {
 		return nil, fmt.Errorf("cannot parse the shared templates: %w", err)
 	}

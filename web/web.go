@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/evenkeel/evenkeel/act"
+	"github.com/evenkeel/evenkeel/declare"
 )
 
 // SessionCookie carries the session's secret.
@@ -31,7 +32,7 @@ func New(opts Options) (http.Handler, error) {
 	if err := opts.check(); err != nil {
 		return nil, err
 	}
-	p, err := loadPages()
+	p, err := loadPages(func(id declare.ServiceID) bool { return opts.Workspace().Service(id) != nil })
 	if err != nil {
 		return nil, err
 	}

@@ -25,6 +25,19 @@ type Decision struct {
 	Fact    journal.ID        `json:"fact"`
 }
 
+// Others are the reasons beside the first that were no plain pass either: they would
+// have decided alone.
+func (d Decision) Others() []Reason { return others(d.Reasons) }
+
+func others(reasons []Reason) []Reason {
+	for i := 1; i < len(reasons); i++ { // those that decide stand first
+		if reasons[i].State == Pass {
+			return reasons[1:i]
+		}
+	}
+	return reasons[min(1, len(reasons)):]
+}
+
 // Book keeps what the gate answered.
 type Book struct{ db *state.DB }
 
@@ -51,6 +64,9 @@ func (b *Book) Record(ctx context.Context, now time.Time, actor journal.Actor, c
 		}
 	}
 	text := fmt.Sprintf("may %s go? %s: %s", c.Summary, v.Answer, v.Reasons[0].Why)
+	if n := len(others(v.Reasons)); n > 0 {
+		text += fmt.Sprintf(" (and %d more)", n)
+	}
 	err = b.db.Update(ctx, func(tx *state.Tx) error {
 		if d.Fact, err = tx.Record(journal.Fact{At: now, Kind: kind, Actor: actor, Subject: subject, Refs: refs, Text: text, Data: reasons}); err != nil {
 			return err
