@@ -35,7 +35,7 @@ type savedTemplate struct {
 	Slots    []slot    `json:"slots"`
 }
 
-const version = 1
+const version = 2
 
 // Save writes the book to a file, whole or not at all.
 func (b *Book) Save(path string) error {

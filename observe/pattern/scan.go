@@ -1,6 +1,9 @@
 package pattern
 
-import "unicode/utf8"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // kind is what a token is.
 type kind uint8
@@ -15,6 +18,7 @@ const (
 type token struct {
 	hash       uint64
 	start, end int32
+	arg        int32 // where the name ends, of a name with a value in brackets
 	kind       kind
 	space      bool // stands before it
 	dotted     bool // a name of parts: a.b, a-b, a_b, aB
@@ -66,6 +70,9 @@ const (
 func scan(line string, to []token) ([]token, uint64) {
 	if len(line) > maxScan {
 		line = line[:maxScan]
+		if i := strings.LastIndexByte(line[maxScan-64:], ' '); i > 0 { // no half of a word
+			line = line[:maxScan-64+i]
+		}
 	}
 	n := int32(len(line))
 	space := false
@@ -88,7 +95,11 @@ func scan(line string, to []token) ([]token, uint64) {
 				}
 				continue
 			}
-			if c == '<' && i+1 < n && classes[line[i+1]] == cDigit { // less than so much
+			if (c == '<' || c == '#') && i+1 < n && classes[line[i+1]] == cDigit && (space || len(to) == 0) { // less than so much, number so much
+				i++
+				continue
+			}
+			if c == '#' && len(to) > 0 && !space && to[len(to)-1].kind == variable && (i+1 == n || classes[line[i+1]] != cDigit && classes[line[i+1]] != cLetter && line[i+1] != '#') {
 				i++
 				continue
 			}
@@ -97,6 +108,13 @@ func scan(line string, to []token) ([]token, uint64) {
 					token{hash: variableHash, start: i + 1, end: i + 1, kind: variable},
 					token{hash: uint64(line[i+1]) | 0x100, start: i + 1, end: i + 2, kind: mark})
 				i, space = i+2, false
+				continue
+			}
+			if !space && (c == ')' || c == '}') && withValue(line, to) { // LOCAL(0), WorkSource{10107}
+				k := len(to) - 3
+				to[k].hash, to[k].arg, to[k].end = mix(to[k].hash, to[k+1].hash), to[k].end, i+1
+				to = to[:k+1]
+				i++
 				continue
 			}
 			to = append(to, token{hash: uint64(c) | 0x100, start: i, end: i + 1, kind: mark, space: space})
@@ -166,15 +184,26 @@ func scan(line string, to []token) ([]token, uint64) {
 		t := token{hash: h, start: start, end: end, space: space, kind: word, dotted: joins > 0 || inner}
 		space = false
 		switch {
-		case digits > 0,
+		case digits > 0 && !isFamily(line[start:end]),
 			line[start] == '/' && (slashes > 1 || letters > 0), // a path
 			slashes > 1,
 			letters+digits == 0, // ****
 			hex == letters && joins == 0 && letters >= 8, // deadbeef
 			letters == 1 && end-start == 2 && joins == 1, // x+, an axis
-			joins == 0 && isTruth(line[start:end]),
+			joins == 0 && (isNothing(line[start:end]) || isTruth(line[start:end]) && assigned(line, start)),
 			letters > 0 && joins > 0 && isAddress(line[start:end]): // mail, host name
 			t.kind, t.hash = variable, variableHash
+		}
+		if t.kind == word && i+1 < n && line[i] == ':' {
+			if i+2 < n && line[i+1] == '/' && line[i+2] == '/' || joins > 0 && isPort(line, i+1, n) && isHost(line[start:end]) {
+				t.kind, t.hash = variable, variableHash // scheme://host/path, host:port
+				i = wordEnd(line, i, n)
+				t.end = i
+			}
+		}
+		if t.kind == variable && slashes > 0 && i+1 < n && line[i] == '?' && classes[line[i+1]] == cLetter { // a path's query
+			i = wordEnd(line, i, n)
+			t.end = i
 		}
 		if t.kind == variable && digits > 0 {
 			for i < n && line[i] == '%' {
@@ -183,7 +212,8 @@ func scan(line string, to []token) ([]token, uint64) {
 			t.end = i
 			// 12 ms and 00:12 are both a value
 			if u := unit(line, i, n); u > i && letters == 0 {
-				t.end, i = u, u
+				i = again(line, u, n)
+				t.end = i
 			}
 		}
 		if t.kind == word && end-start == 3 && isDate(line[start:end]) && dateAround(line, to, i, n) {
@@ -201,166 +231,4 @@ func scan(line string, to []token) ([]token, uint64) {
 		shape ^= shape >> 29
 	}
 	return to, shape
-}
-
-// value8 appends a value, or makes it part of the one before it: a list of values, a
-// date, values joined by punctuation are one, as many as there are.
-func value8(line string, to []token, t token) []token {
-	k := len(to)
-	if k == 0 {
-		return append(to, t)
-	}
-	last := &to[k-1]
-	if last.kind == variable {
-		if t.space && last.end > last.start {
-			last.end = t.end
-			return to
-		}
-		return append(to, t)
-	}
-	if last.kind != mark || last.space || k < 2 {
-		return append(to, t)
-	}
-	c, before := line[last.start], &to[k-2]
-	if before.kind == variable && (c == ',' && before.end > before.start || !t.space && joins8(c)) { // 1, 2, 3 and 10:22:33, 1#2#3, 4|5
-		before.end = t.end
-		return to[:k-1]
-	}
-	if k >= 3 && !t.space && before.kind == mark && !before.space && to[k-3].kind == variable && c == line[before.start] && joins8(c) { // 1##2
-		to[k-3].end = t.end
-		return to[:k-2]
-	}
-	return append(to, t)
-}
-
-// colons is the end of groups of hexadecimal digits with colons between, as addresses of
-// network cards and of IPv6 are, or i where there are none.
-func colons(line string, i, n int32) int32 {
-	groups, double, j := 0, false, i
-	for j < n {
-		k := j
-		for k < n && k-j < 5 && isHexDigit(line[k]) {
-			k++
-		}
-		if k == j || k-j == 5 {
-			break
-		}
-		groups++
-		if j = k; j+1 >= n || line[j] != ':' {
-			break
-		}
-		if line[j+1] == ':' {
-			if double {
-				break
-			}
-			double = true
-			j++
-		}
-		if j+1 >= n || !isHexDigit(line[j+1]) {
-			break
-		}
-		j++
-	}
-	if j < n && (classes[line[j]] == cLetter || classes[line[j]] == cDigit) || groups < 3 || groups < 4 && !double || j-i < 8 {
-		return i
-	}
-	return j
-}
-
-func isHexDigit(c byte) bool { return c >= '0' && c <= '9' || c|0x20 >= 'a' && c|0x20 <= 'f' }
-
-// joins8 says whether values around this punctuation are one value.
-func joins8(c byte) bool { return c == ':' || c == '#' || c == '|' || c == '^' || c == '!' }
-
-// value is the end of what stands behind an equals sign, when that is nothing or in
-// quotes.
-func value(line string, i, n int32) (int32, bool) {
-	if i >= n {
-		return i, true
-	}
-	switch c := line[i]; c {
-	case '"', '\'':
-		for j := i + 1; j < n; j++ {
-			if line[j] == c && line[j-1] != '\\' {
-				return j + 1, true
-			}
-		}
-	case ' ', '\t', '\n', '\r', ',', ';', ')', ']', '}', '|', '>':
-		return i, true
-	}
-	return i, false
-}
-
-func isTruth(s string) bool {
-	switch s {
-	case "true", "false", "True", "False", "TRUE", "FALSE", "null", "nil", "NULL", "None":
-		return true
-	}
-	return false
-}
-
-// isDate says whether a word is the short name of a day or month.
-func isDate(s string) bool {
-	switch s {
-	case "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun", "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec":
-		return true
-	}
-	return false
-}
-
-// dateAround says whether there is more of a date beside such a word: a number or
-// another such word before it or behind it.
-func dateAround(line string, to []token, i, n int32) bool {
-	if k := len(to); k > 0 && to[k-1].kind == variable {
-		return true
-	}
-	for i < n && (line[i] == ' ' || line[i] == ',') {
-		i++
-	}
-	return i < n && classes[line[i]] == cDigit || i+3 <= n && isDate(line[i:i+3])
-}
-
-// unit is the end of a unit of time or size behind a number, or i.
-func unit(line string, i, n int32) int32 {
-	j := i
-	if j < n && line[j] == ' ' {
-		j++
-	}
-	k := j
-	for k < n && k-j < 8 && classes[line[k]] == cLetter {
-		k++
-	}
-	if k == j || k < n && (classes[line[k]] == cLetter || classes[line[k]] == cDigit || line[k] == '=') {
-		return i
-	}
-	switch line[j:k] {
-	case "ns", "us", "ms", "s", "sec", "secs", "second", "seconds", "min", "mins", "minute", "minutes", "hour", "hours", "day", "days",
-		"B", "KB", "MB", "GB", "TB", "kB", "KiB", "MiB", "GiB":
-		return k
-	}
-	return i
-}
-
-// isAddress says whether a name of parts is a host or a mail address: those have an @,
-// or end in a short lower-case part after a dot.
-func isAddress(s string) bool {
-	last, dots := -1, 0
-	for i := range len(s) {
-		switch s[i] {
-		case '@':
-			return i > 0 && i < len(s)-1
-		case '.':
-			last, dots = i, dots+1
-		case '/', '\\', '$', '_', '*', '+', '%', '&', '~':
-			return false
-		}
-	}
-	if dots < 1 || last < 1 {
-		return false
-	}
-	switch s[last+1:] {
-	case "com", "net", "org", "edu", "gov", "mil", "int", "io", "de", "uk", "jp", "cn", "tw", "hk", "kr", "fr", "it", "nl", "ru", "br", "au", "ca", "us", "pl", "es", "se", "ch", "at", "be", "in", "mx", "tr", "local", "internal", "lan", "localdomain", "home", "arpa":
-		return true
-	}
-	return false
 }

@@ -17,8 +17,16 @@ func TestValuesByTheirLooks(t *testing.T) {
 			t.Errorf("got  %s\nwant %s", got, want)
 		}
 	}
-	f("proxy.example.com:5070 close, 403 bytes sent, lifetime <1 sec", "<*> close, <*> bytes sent, lifetime <*>")
-	f("proxy.example.com:5070 close, 403 bytes sent, lifetime 00:01", "<*> close, <*> bytes sent, lifetime <*>")
+	f("proxy.example.com:5070 close, 403 bytes sent, lifetime <1 sec", "<*> close, <*> sent, lifetime <*>")
+	f("proxy.example.com:5070 close, 403 bytes sent, lifetime 00:01", "<*> close, <*> sent, lifetime <*>")
+	f("proxy.example.com:5070 close, 4096 bytes (4.00 KB) sent, lifetime 00:01", "<*> close, <*> sent, lifetime <*>")
+	f("api.shop.asia:443 open, see https://shop.example/help?topic=proxy: no answer", "<*> open, see <*>: no answer")
+	f("server.go:44 cannot open main.py:17", "server.go:<*> cannot open main.py:<*>")
+	f(`10.11.10.1 "GET /v2/54fadb/servers?all_tenants=True&since=x HTTP/1.1" 200`, `<*> "GET <*>" <*>`)
+	f("synchronized to LOCAL(0), stratum 10", "synchronized to LOCAL(<*>), stratum <*>")
+	f("synchronized to #10.0.0.1#, reason #4", "synchronized to <*>, reason <*>")
+	f("key up true, interactive=true", "key up true, interactive=<*>")
+	f("MDNS: IPv6 Addr: fe80::1:2:3", "MDNS: IPv6 Addr: <*>")
 	f("steps = 1514038440000##6993##548365", "steps = <*>")
 	f(`10.11.10.1 "GET /v2/54fadb/servers HTTP/1.1" status: 200 time: 0.24`, `<*> "GET <*>" status: <*> time: <*>`)
 	f("[instance: b9000564-fe1a-409b-b8cc-1e88b294cd1d] VM Started (Lifecycle Event)", "[instance: <*>] VM Started (Lifecycle Event)")
@@ -65,6 +73,35 @@ func TestPlacesBecomeVariables(t *testing.T) {
 	if len(got) != len(want) || total != 53 {
 		t.Errorf("%d lines in %d templates: %v", total, len(got), got)
 	}
+}
+
+// TestWhatWordsTell: a place is a variable sooner where its neighbour says that a name
+// follows, and never where nothing else would be left of the line.
+func TestWhatWordsTell(t *testing.T) {
+	f := func(what string, want int, lines ...string) {
+		t.Helper()
+		m := pattern.NewMiner()
+		for _, l := range lines {
+			m.Add(l)
+		}
+		if got := m.Templates(); len(got) != want {
+			t.Errorf("%s: %d templates, expected %d; the first: %s", what, len(got), want, got[0])
+		}
+	}
+	all := func(format string, words string) (out []string) {
+		for _, w := range strings.Fields(words) {
+			out = append(out, fmt.Sprintf(format, w))
+		}
+		return out
+	}
+	f("lines of one word", 8, all("%s", "suspend resume close open expand collapse schedule cancel")...)
+	f("two names", 2, all("session begun by client %s now", "SPP Updater")...)
+	f("three names", 1, all("session begun by client %s now", "SPP Updater Browser")...)
+	f("names behind name=", 1, all("acquire name=%s flags=1", "android audioserver phone")...)
+	f("names of parts at the beginning", 1, all("%s: told to run this job", "app.a.daily app.b.daily app.c.hourly app.d.weekly app.e.daily app.f.daily")...)
+	f("words at the beginning", 6, all("%s to run this job", "told asked forced expected scheduled began")...)
+	f("true and false of a sentence", 2, all("overlap:%s", "true false")...)
+	f("a name with a number among values", 1, "synchronized to 10.1.1.1, stratum 3", "synchronized to LOCAL(0), stratum 10")
 }
 
 // TestBounded: whatever comes, the number of templates is, and no line is lost.
