@@ -108,6 +108,7 @@ func (r *Runner) forward(ctx context.Context, id string, rollback bool) (more bo
 	result := r.execute(ctx, &run, execute)
 	r.setBusy(id, false)
 	if ctx.Err() != nil {
+		r.lastWords(ctx, &run, execute, result)
 		return false, r.letGo(ctx) // cancelled, which is stored already, or the server stops: recover sees it
 	}
 	// It has happened: a disk that is full now must not make it happen again.
@@ -128,9 +129,28 @@ func (r *Runner) forward(ctx context.Context, id string, rollback bool) (more bo
 		return err
 	})
 	if over || ctx.Err() != nil {
+		r.lastWords(ctx, &run, execute, result)
 		return stored, r.letGo(ctx)
 	}
 	return stored, nil
+}
+
+// lastWords stores what a step that was stopped has said until it had ended.
+func (r *Runner) lastWords(ctx context.Context, run *act.Run, i int, res result) {
+	_, err := r.change(context.WithoutCancel(ctx), run.ID, func(t *turn) error {
+		s := &t.run.Steps[i]
+		if s.Attempt != run.Steps[i].Attempt || s.Status != act.StepRunning && s.Status != act.StepFailed {
+			return nil
+		}
+		s.Output = res.output
+		if s.Status == act.StepFailed { // cancelled; else it is interrupted, which the next start says
+			return t.record(time.Now(), system, "run.step.finished", fmt.Sprintf("step %s, which was stopped, has ended: %s", s.Name, res.detail))
+		}
+		return nil
+	})
+	if err != nil {
+		r.o.Logger.Warn("cannot store what a step has said that was stopped", "run", run.ID, "step", run.Steps[i].Name, "err", err)
+	}
 }
 
 // insist does something until it works, or the run or the server ends.

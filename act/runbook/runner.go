@@ -186,29 +186,57 @@ func (r *Runner) recover(ctx context.Context) error {
 		return err
 	}
 	for _, summary := range runs {
-		_, err := r.change(ctx, summary.ID, func(t *turn) error {
-			for i := range t.run.Steps {
-				s := &t.run.Steps[i]
-				if s.Status != act.StepRunning || s.Language == "manual" { // a person does not end with the server
-					continue
-				}
-				stragglers("EVENKEEL_RUN=" + summary.ID) // what it had started ends before anything of it starts again
-				if t.step(i).Retry {
-					s.Status = act.StepPending
-					return t.record(time.Now(), system, "run.step.interrupted", fmt.Sprintf("step %s was interrupted by a restart; it may run again, and does", s.Name))
-				}
-				s.Status, s.EndedAt = act.StepInterrupted, time.Now()
-				s.Detail = "the server stopped in the middle; look whether it has happened, then retry or skip it"
-				t.status(act.RunWaiting, fmt.Sprintf("step %s was interrupted: retry it, or skip it", s.Name))
-				return t.record(time.Now(), system, "run.step.interrupted", fmt.Sprintf("step %s was interrupted by a restart", s.Name))
-			}
-			return nil
-		})
+		run, err := r.Get(ctx, summary.ID)
 		if err != nil {
-			return fmt.Errorf("cannot recover run %q: %w", summary.ID, err)
+			return err
+		}
+		if r.outlives(&run) {
+			r.setBusy(run.ID, true) // its locks hold
+			r.wg.Go(func() {
+				r.letEnd(ctx, &run)
+				r.setBusy(run.ID, false)
+				if ctx.Err() != nil {
+					return // the next start sees it
+				}
+				r.insist(ctx, run.ID, func() error { return r.interrupted(ctx, run.ID) })
+				_ = r.letGo(ctx)
+				r.kick(run.ID)
+			})
+			continue
+		}
+		if err := r.interrupted(ctx, run.ID); err != nil {
+			return fmt.Errorf("cannot recover run %q: %w", run.ID, err)
 		}
 	}
 	return nil
+}
+
+// interrupted writes down that the server has died in the middle of a step of a run.
+func (r *Runner) interrupted(ctx context.Context, id string) error {
+	_, err := r.change(ctx, id, func(t *turn) error {
+		for i := range t.run.Steps {
+			s := &t.run.Steps[i]
+			if s.Status != act.StepRunning || s.Language == "manual" { // a person does not end with the server
+				continue
+			}
+			stragglers("EVENKEEL_RUN=" + id) // what it had started ends before anything of it starts again
+			if s.Language == "terraform" {
+				if said := r.said(t.run, s.Name); said != "" {
+					s.Output = said
+				}
+			}
+			if t.step(i).Retry {
+				s.Status = act.StepPending
+				return t.record(time.Now(), system, "run.step.interrupted", fmt.Sprintf("step %s was interrupted by a restart; it may run again, and does", s.Name))
+			}
+			s.Status, s.EndedAt = act.StepInterrupted, time.Now()
+			s.Detail = "the server stopped in the middle; look whether it has happened, then retry or skip it"
+			t.status(act.RunWaiting, fmt.Sprintf("step %s was interrupted: retry it, or skip it", s.Name))
+			return t.record(time.Now(), system, "run.step.interrupted", fmt.Sprintf("step %s was interrupted by a restart", s.Name))
+		}
+		return nil
+	})
+	return err
 }
 
 // closeChanges ends the changes of runs that ended right before the server did.

@@ -11,10 +11,10 @@ import (
 	"syscall"
 )
 
-// confine lets a command run as somebody else, in a process group of its own that dies
-// with us.
-func confine(cmd *exec.Cmd, as, dir string) error {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+// confine lets a command run as somebody else, in a process group of its own that gets a
+// signal when we die.
+func confine(cmd *exec.Cmd, as, dir string, orphaned syscall.Signal) error {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: orphaned}
 	uid, gid, err := other(as)
 	if err != nil || uid == 0 {
 		return err
@@ -55,23 +55,28 @@ func handOver(dir, as string) error {
 // stragglers kills what has left the step's process group, or has outlived the server:
 // whatever it did, its environment names the step still.
 func stragglers(mark string) {
-	self := os.Getpid()
 	for range 3 { // one may fork while we look
-		found := false
-		files, _ := filepath.Glob("/proc/[0-9]*/environ")
-		for _, f := range files {
-			pid, err := strconv.Atoi(filepath.Base(filepath.Dir(f)))
-			if err != nil || pid == self {
-				continue
-			}
-			env, err := os.ReadFile(f)
-			if err == nil && bytes.Contains(env, []byte(mark)) {
-				found = true
-				_ = syscall.Kill(pid, syscall.SIGKILL)
-			}
+		found := marked(mark)
+		for _, pid := range found {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
-		if !found {
+		if len(found) == 0 {
 			return
 		}
 	}
+}
+
+// marked are the processes whose environment has a mark.
+func marked(mark string) (pids []int) {
+	files, _ := filepath.Glob("/proc/[0-9]*/environ")
+	for _, f := range files {
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(f)))
+		if err != nil || pid == os.Getpid() {
+			continue
+		}
+		if env, err := os.ReadFile(f); err == nil && bytes.Contains(env, []byte(mark)) {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
 }

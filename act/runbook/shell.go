@@ -31,13 +31,14 @@ const grace = 2 * time.Second
 // there now. The server has to end within 90 seconds of being asked to.
 const terraformGrace = time.Minute
 
-// ending is how a step's processes are asked to end, and how long they may take then.
-// Terraform's plugins end with SIGTERM and leave SIGINT to terraform.
-func ending(step *declare.Step) (syscall.Signal, time.Duration) {
+// ending is how a step's processes are asked to end, how long they may take then, and
+// what they get when the server is killed. Terraform's plugins end with SIGTERM and leave
+// SIGINT to terraform.
+func ending(step *declare.Step) (asked syscall.Signal, patience time.Duration, orphaned syscall.Signal) {
 	if step.Language == "terraform" {
-		return syscall.SIGINT, terraformGrace
+		return syscall.SIGINT, terraformGrace, syscall.SIGINT
 	}
-	return syscall.SIGTERM, grace
+	return syscall.SIGTERM, grace, syscall.SIGKILL
 }
 
 // limits are set by the first shell on itself, for all that follows: no core dumps, so
@@ -95,10 +96,18 @@ func (r *Runner) command(ctx context.Context, run *act.Run, step *declare.Step, 
 		cmd.Env = append(cmd.Env, name+"="+env[name])
 	}
 	cmd.Stdout, cmd.Stderr = out, out
-	if err := confine(cmd, r.o.User, home); err != nil {
+	if step.Language == "terraform" {
+		file, rest, err := r.outlasting(run, step, out)
+		if err != nil {
+			return result{detail: err.Error()}
+		}
+		defer rest()
+		cmd.Stdout, cmd.Stderr = file, file
+	}
+	signal, patience, orphaned := ending(step)
+	if err := confine(cmd, r.o.User, home, orphaned); err != nil {
 		return result{detail: err.Error()}
 	}
-	signal, patience := ending(step)
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, signal) }
 	cmd.WaitDelay = patience // then the pipes are closed, whoever still holds them
 	// The signal of our death is sent when the thread that started the child ends, so

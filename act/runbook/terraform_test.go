@@ -9,6 +9,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/act"
 	"github.com/evenkeel/evenkeel/declare"
+	"github.com/evenkeel/evenkeel/journal"
 )
 
 // TestTerraform applies exactly the plan that was approved, or nothing: with a stand-in for
@@ -92,6 +93,45 @@ esac
 	state, _ := os.ReadFile(filepath.Join(dir, "state"))
 	if run.Status != act.RunFailed || string(state) != "half\n" || !strings.Contains(run.Steps[1].Output, "stopping") || !strings.Contains(run.Steps[1].Detail, "longer than 1s") {
 		t.Errorf("%s: state %q, %+v", run.Status, state, run.Steps[1])
+	}
+}
+
+// TestACancelledApplyHasTheLastWord: what terraform says after it was interrupted is on the
+// run, and a fact says when it had ended.
+func TestACancelledApplyHasTheLastWord(t *testing.T) {
+	dir := t.TempDir()
+	program := filepath.Join(dir, "terraform")
+	script := `#!/bin/sh
+case "$1" in
+plan) for a; do case "$a" in -out=*) echo plan > "${a#-out=}";; esac; done;;
+show) echo '{"format_version":"1.2","terraform_version":"1.9.0","planned_values":{}}';;
+apply)
+	trap 'echo stopping; (trap "" INT; sleep 2); echo the state is written; exit 1' INT
+	echo creating
+	while :; do sleep 0.1; done;;
+esac
+`
+	if err := os.WriteFile(program, []byte(script), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	b := newBench(t, t.TempDir(), map[string]string{
+		"infra": page("", fence("terraform {name=plan action=plan dir="+dir+"}", ""), fence("terraform {name=apply action=apply plan=plan risk=medium}", "")),
+	}, func(o *Options) { o.Terraform, o.Keep = program, filepath.Join(dir, "keep") })
+	run := b.until(b.start("alice", "infra", nil).ID, "the approval", has(act.RunWaiting))
+	if _, err := b.Decide(t.Context(), time.Now(), "bob", run.ID, 1, true, run.Approvals[0].ShownHash, ""); err != nil {
+		t.Fatal(err)
+	}
+	b.until(run.ID, "the apply", func(r act.Run) bool { return strings.Contains(r.Steps[1].Output, "creating") })
+	if _, err := b.Cancel(t.Context(), time.Now(), "alice", run.ID, "wrong size"); err != nil {
+		t.Fatal(err)
+	}
+	run = b.until(run.ID, "the last word", func(r act.Run) bool { return strings.Contains(r.Steps[1].Output, "the state is written") })
+	if s := run.Steps[1]; run.Status != act.RunCancelled || s.Status != act.StepFailed || s.Output != "creating\nstopping\nthe state is written\n" {
+		t.Errorf("%s: %+v", run.Status, s)
+	}
+	facts, err := b.o.DB.Facts(t.Context(), journal.Query{Ref: run.Ref(), Kind: "run.step.finished", Limit: 1})
+	if err != nil || len(facts) != 1 || facts[0].Text != "step apply, which was stopped, has ended: exit status 1" {
+		t.Errorf("%v %+v", err, facts)
 	}
 }
 
