@@ -96,6 +96,7 @@ type App struct {
 	runs      *runbook.Runner
 	reviews   *review.Book
 	gates     *gate.Book
+	installed *packages // on this machine; nil where it is not looked at
 	requests  *request.Desk
 	verified  *verify.Book
 	outcomes  *outcome.Book
@@ -284,6 +285,7 @@ func (a *App) observe(w *declare.Workspace) (err error) {
 		if err != nil {
 			return err
 		}
+		a.installed = newPackages()
 		node := &host.Collector{Job: "node", Instance: instance, Gatherer: reg, Interval: w.Settings.Host.Interval, Store: a.metrics, Logger: log}
 		a.part("observe: this machine", node.Run)
 	}

@@ -169,10 +169,17 @@ func unrecorded(s change.Sighting) detect.Finding {
 	if kind == "deploy" {
 		on += fmt.Sprintf(" --from %s --to %s", from, to)
 	}
+	how := fmt.Sprintf("went from %s to %s", from, to)
+	if s.Attribute == "packages" { // a digest says nothing
+		how = "were altered"
+		if s.Detail != "" {
+			how += " (" + s.Detail + ")"
+		}
+	}
 	f := detect.Finding{
 		Detector: detectorChange, Name: "UnrecordedChange", Service: s.Service, Severity: detect.Ticket, Since: s.First, Labels: labels,
 		Fingerprint: detect.MakeFingerprint(detectorChange, labels),
-		Summary:     fmt.Sprintf("%s of %s went from %s to %s at %s, and no change on record says why", s.Attribute, what, from, to, s.First.UTC().Format("2006-01-02 15:04")),
+		Summary:     fmt.Sprintf("%s of %s %s at %s, and no change on record says why", s.Attribute, what, how, s.First.UTC().Format("2006-01-02 15:04")),
 		Description: fmt.Sprintf("Record it: evenkeel change record --kind %s %s --started %s", kind, on, s.First.UTC().Format(time.RFC3339)),
 	}
 	f.Annotations = map[string]string{"summary": f.Summary, "description": f.Description}

@@ -101,5 +101,12 @@ func (a *App) lookForUnrecorded(ctx context.Context, now time.Time) error {
 			}
 		}
 	}
-	return a.Saw(ctx, now, seen[:min(len(seen), maxFacts)])
+	installed, keep, err := a.installed.see(ctx, now, a.changes)
+	if err != nil {
+		a.o.Logger.Warn("cannot see a fact", "fact", "packages", "err", err)
+	}
+	if err := a.Saw(ctx, now, append(installed, seen[:min(len(seen), maxFacts)]...)); err != nil {
+		return err
+	}
+	return keep()
 }

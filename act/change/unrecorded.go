@@ -19,7 +19,8 @@ type Sighting struct {
 	Attribute string             // version, image, or the fact's name
 	Value     string
 	Was       string    // what ran before it, "" when nothing is known of it
-	First     time.Time // when it was first seen
+	Detail    string    // what differs from it, in words; "" where the values say it
+	First     time.Time // when it was first seen, or began where that is known
 	Last      time.Time
 }
 
@@ -105,7 +106,8 @@ const replaced = `SELECT 1 FROM sightings o WHERE o.service = sightings.service 
 	AND o.last_ms > sightings.last_ms + 600000 AND o.last_ms < excluded.first_ms`
 
 // Saw remembers what runs now and returns everything that began to run lately. What
-// was seen before of a service's attribute, and runs no more, is what ran before.
+// was seen before of a service's attribute, and runs no more, is what ran before. A First
+// that is given is when it began.
 func (b *Book) Saw(ctx context.Context, now time.Time, seen []Sighting) ([]Sighting, error) {
 	var out []Sighting
 	err := b.o.DB.Update(ctx, func(tx *state.Tx) error {
@@ -113,16 +115,21 @@ func (b *Book) Saw(ctx context.Context, now time.Time, seen []Sighting) ([]Sight
 			if s.subject() == "" || s.Attribute == "" || s.Value == "" || len(s.Value) > 500 || len(s.Attribute) > 200 || len(s.subject()) > 500 {
 				continue
 			}
-			if _, err := tx.ExecContext(ctx, `INSERT INTO sightings (service, attribute, value, was, first_ms, last_ms) VALUES (?1,?2,?3,
-				COALESCE((SELECT value FROM sightings WHERE service = ?1 AND attribute = ?2 AND value <> ?3 ORDER BY last_ms DESC, first_ms DESC LIMIT 1), ''), ?4, ?4)
+			first := now
+			if !s.First.IsZero() && s.First.Before(now) {
+				first = s.First
+			}
+			if _, err := tx.ExecContext(ctx, `INSERT INTO sightings (service, attribute, value, was, first_ms, last_ms, detail) VALUES (?1,?2,?3,
+				COALESCE((SELECT value FROM sightings WHERE service = ?1 AND attribute = ?2 AND value <> ?3 ORDER BY last_ms DESC, first_ms DESC LIMIT 1), ''), ?4, ?5, ?6)
 				ON CONFLICT DO UPDATE SET
 					was      = CASE WHEN EXISTS (`+replaced+`) THEN excluded.was ELSE was END,
+					detail   = CASE WHEN EXISTS (`+replaced+`) THEN excluded.detail ELSE detail END,
 					first_ms = CASE WHEN EXISTS (`+replaced+`) THEN excluded.first_ms ELSE first_ms END,
-					last_ms = excluded.last_ms`, s.subject(), s.Attribute, s.Value, state.Millis(now)); err != nil {
+					last_ms = excluded.last_ms`, s.subject(), s.Attribute, s.Value, state.Millis(first), state.Millis(now), s.Detail); err != nil {
 				return fmt.Errorf("cannot remember what runs of %q: %w", s.subject(), err)
 			}
 		}
-		rows, err := tx.QueryContext(ctx, `SELECT service, attribute, value, was, first_ms, last_ms FROM sightings WHERE first_ms >= ? ORDER BY first_ms, service, attribute, value`, state.Millis(now.Add(-forget)))
+		rows, err := tx.QueryContext(ctx, `SELECT service, attribute, value, was, detail, first_ms, last_ms FROM sightings WHERE first_ms >= ? ORDER BY first_ms, service, attribute, value`, state.Millis(now.Add(-forget)))
 		if err != nil {
 			return fmt.Errorf("cannot read what runs: %w", err)
 		}
@@ -131,7 +138,7 @@ func (b *Book) Saw(ctx context.Context, now time.Time, seen []Sighting) ([]Sight
 			var s Sighting
 			var subject string
 			var first, last int64
-			if err := rows.Scan(&subject, &s.Attribute, &s.Value, &s.Was, &first, &last); err != nil {
+			if err := rows.Scan(&subject, &s.Attribute, &s.Value, &s.Was, &s.Detail, &first, &last); err != nil {
 				return fmt.Errorf("cannot read what runs: %w", err)
 			}
 			if strings.Contains(subject, "/") {
