@@ -219,6 +219,7 @@ func (s *server) reachRoutes() []route {
 		send(post, "/incidents/{incident}/escalation/acknowledge", "Acknowledge it; where that ran out, say that you are still at it.", ok, s.stillAtIt()),
 		send(post, "/incidents/{incident}/escalate", "Hand it up to the next level, with what they have to know.", created, s.handUp()),
 		get("/incidents/{incident}/handups", "The packets that went up.", s.handups()),
+		get("/handups", "The packets of active incidents that wait for an answer, or came back.", s.handups()),
 		send(post, "/incidents/{incident}/handups/{handup}/accept", "Take the incident over.", ok, s.acceptHandup()),
 		send(post, "/incidents/{incident}/handups/{handup}/return", "Send a packet back with what is missing.", ok, s.returnHandup()),
 		get("/incidents/{incident}/deliveries", "Whom it reached, each attempt with its result.", s.incidentDeliveries()),

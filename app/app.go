@@ -24,6 +24,7 @@ import (
 	"github.com/evenkeel/evenkeel/act/verify"
 	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/declare/workspace"
+	"github.com/evenkeel/evenkeel/detect"
 	"github.com/evenkeel/evenkeel/detect/budget"
 	"github.com/evenkeel/evenkeel/detect/evaluate"
 	"github.com/evenkeel/evenkeel/detect/finding"
@@ -374,8 +375,9 @@ func (a *App) begin(ctx context.Context) error {
 	if err := a.fact("server.started", "the server started, version "+a.o.Version); err != nil {
 		return err
 	}
-	// Foreign alerts that nobody confirms within the resolve timeout have ended.
-	a.alerts.Expect(a.findings.OpenFindings("alert"), time.Now().Add(5*time.Minute))
+	if err := a.alerts.Expect(ctx, time.Now(), a.findings.OpenFindings(detect.DetectorAlert)); err != nil {
+		return err
+	}
 	if err := a.findings.Redeliver(ctx); err != nil {
 		a.o.Logger.Error("cannot hand findings on after the start", "err", err)
 	}

@@ -65,9 +65,12 @@ func escalationVerbs(r *remote) []*cobra.Command {
 		},
 	}
 	packets := &cobra.Command{
-		Use: "handups N", Args: cobra.ExactArgs(1), ValidArgsFunction: r.live(allIncidents), Short: "Show the packets that went up to the next level",
-		Example: "  evenkeel incident handups 7 -o yaml",
+		Use: "handups [N]", Args: cobra.MaximumNArgs(1), ValidArgsFunction: r.live(allIncidents), Short: "Show the packets that went up to the next level: of one incident, or all that wait",
+		Example: "  evenkeel incident handups\n  evenkeel incident handups 7 -o yaml",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return list(cmd, r, "show the packets that wait", "/handups", nil, "No packet waits.", handupTable)
+			}
 			n, err := numberArg("incident", args[0])
 			if err != nil {
 				return err
@@ -120,9 +123,9 @@ func decideHandup(r *remote, verb, short string) *cobra.Command {
 func handupLine(w io.Writer, h respond.Handup) { handupTable([]respond.Handup{h}).write(w) }
 
 func handupTable(items []respond.Handup) *table {
-	t := columns("PACKET", "STATUS", "FROM", "TO", "ASKED", "QUESTION", "MISSING")
+	t := columns("N", "PACKET", "STATUS", "FROM", "TO", "ASKED", "QUESTION", "MISSING")
 	for _, h := range items {
-		t.row(fmt.Sprint(h.ID), string(h.Status), string(h.From), join(h.People), ago(h.AskedAt), h.Question, h.Missing)
+		t.row(fmt.Sprint(h.Incident), fmt.Sprint(h.ID), string(h.Status), string(h.From), join(h.People), ago(h.AskedAt), h.Question, h.Missing)
 	}
 	return t
 }

@@ -2,6 +2,8 @@ package cli
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,7 +16,7 @@ import (
 func incidentWatch(r *remote) *cobra.Command {
 	return &cobra.Command{
 		Use: "watch", Args: cobra.NoArgs, Short: "Follow incidents as they happen, until interrupted",
-		Long:    "Follow incidents as they happen. On a terminal it keeps a table of the active ones\nand the latest facts; in a pipe each fact is a line, with -o json a JSON line.",
+		Long:    "Follow incidents as they happen. On a terminal it keeps a table of the active ones,\nthe packets that wait for an answer or came back, and the latest facts; in a pipe each\nfact is a line, with -o json a JSON line.",
 		Example: "  evenkeel incident watch\n  evenkeel incident watch -o json | jq -r .text",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := r.client(cmd)
@@ -22,7 +24,7 @@ func incidentWatch(r *remote) *cobra.Command {
 				return err
 			}
 			w := &watch{cmd: cmd, r: r, c: c, screen: r.format.name == formatTable && terminal(cmd.OutOrStdout())}
-			return c.follow(cmd.Context(), "watch incidents", values("kind", "incident."), w.draw, w.take)
+			return c.follow(cmd.Context(), "watch incidents", nil, w.draw, w.take)
 		},
 	}
 }
@@ -39,7 +41,13 @@ type watch struct {
 // kept is how many facts the screen shows.
 const kept = 12
 
+// watched are the kinds of facts that it shows.
+var watched = []string{"incident.", "handup.", "escalation."}
+
 func (w *watch) take(f journal.Fact) error {
+	if !slices.ContainsFunc(watched, func(kind string) bool { return strings.HasPrefix(string(f.Kind), kind) }) {
+		return nil
+	}
 	out := w.cmd.OutOrStdout()
 	if w.screen {
 		w.latest = append(w.latest, f)
@@ -82,6 +90,11 @@ func (w *watch) draw() {
 		fmt.Fprintln(out, "None.")
 	default:
 		incidentTable(active.Items).write(out)
+	}
+	var packets api.List[respond.Handup]
+	if _, err := w.c.get(w.cmd.Context(), "show the packets that wait", "/handups", nil, &packets); err == nil && len(packets.Items) > 0 {
+		fmt.Fprintln(out, "\nHanded up, waiting for an answer or sent back:")
+		handupTable(packets.Items).write(out)
 	}
 	if len(w.latest) > 0 {
 		fmt.Fprintln(out)

@@ -76,6 +76,8 @@ type Escalations interface {
 	// Acknowledge acknowledges the incident; where somebody had and their time ran out,
 	// it says that they are still at it.
 	Acknowledge(ctx context.Context, now time.Time, who declare.PersonID, n Number) (Incident, error)
+	// Handups are the packets of an incident; for 0 those of all active incidents that wait
+	// for an answer or came back.
 	Handups(ctx context.Context, n Number) ([]Handup, error)
 	// HandUp sends a packet to the next level. A target "" is the next step of the
 	// policy; an ID that is not 0 sends a packet again that came back.

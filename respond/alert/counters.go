@@ -56,7 +56,7 @@ func (s standing) Collect(out chan<- prometheus.Metric) {
 	for _, a := range s.p.alerts.list() {
 		switch {
 		case a.ResolvedAt(now):
-		case s.p.quiet.mutes(ctx, now, a.Labels) || s.p.inhibitions.mutes(now, a.Labels, nil):
+		case s.p.quiet.mutes(ctx, now, a.Labels) || s.p.inhibitions.mutes(a.Labels, nil):
 			count[amalert.AlertStateSuppressed]++
 		default:
 			count[amalert.AlertStateActive]++

@@ -225,8 +225,6 @@ func (d *dispatcher) flush(g *group) {
 		a := *e.alert
 		if a.ResolvedAt(now) {
 			f.resolved = append(f.resolved, ended{e, e.alert})
-		} else {
-			a.EndsAt = time.Time{} // it must not end while it is told
 		}
 		alerts = append(alerts, &a)
 	}
@@ -446,6 +444,9 @@ func (d *dispatcher) Groups(ctx context.Context, routes func(*dispatch.Route) bo
 		list := slices.DeleteFunc(s.alerts, func(a *amalert.Alert) bool { return !alerts(a, now) })
 		if len(list) == 0 {
 			continue
+		}
+		for i, a := range list {
+			list[i] = d.p.external.shown(a, now)
 		}
 		sort.Sort(list)
 		x := &dispatch.AlertGroup{

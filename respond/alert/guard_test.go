@@ -135,7 +135,9 @@ func TestForeignIdentity(t *testing.T) {
 		next := open(t, t.TempDir()) // the next program, which has read the finding
 		next.route(t, fmt.Sprintf(quiet1, hookURL))
 		next.run(t)
-		next.Expect([]detect.Finding{first}, time.Now().Add(-time.Millisecond))
+		if err := next.Expect(t.Context(), time.Now().Add(-lifetime), []detect.Finding{first}); err != nil {
+			t.Fatal(err)
+		}
 		until(t, &inbox{}, "the end of what nobody confirms", func() bool { return len(next.external()) == 1 })
 		if got := next.external()[0]; got.Open() || got.Fingerprint != first.Fingerprint {
 			t.Errorf("%s: ended as %q, began as %q", alert, got.Fingerprint, first.Fingerprint)

@@ -20,22 +20,16 @@ import (
 type inhibitions struct {
 	mu      sync.RWMutex
 	rules   []*inhibitRule
-	sources index                        // which rules an alert may be a source of
-	targets index                        // and which a target
-	firing  map[model.Fingerprint]source // every alert that was sent and has not ended
-	pruneAt time.Time
-}
-
-type source struct {
-	labels model.LabelSet
-	ends   time.Time
+	sources index                                // which rules an alert may be a source of
+	targets index                                // and which a target
+	firing  map[model.Fingerprint]model.LabelSet // every alert that was sent and has not ended
 }
 
 type inhibitRule struct {
 	*inhibit.InhibitRule
 	equal []model.LabelName
 	// sources are those of the rule, by the values of the labels that have to be equal.
-	sources map[string]map[model.Fingerprint]source
+	sources map[string]map[model.Fingerprint]model.LabelSet
 }
 
 func (r *inhibitRule) key(labels model.LabelSet) string {
@@ -53,7 +47,7 @@ func (in *inhibitions) use(rules []common.InhibitRule) {
 	defer in.mu.Unlock()
 	in.rules, in.sources, in.targets = nil, index{}, index{}
 	for i, cr := range rules {
-		r := &inhibitRule{InhibitRule: inhibit.NewInhibitRule(cr), sources: map[string]map[model.Fingerprint]source{}}
+		r := &inhibitRule{InhibitRule: inhibit.NewInhibitRule(cr), sources: map[string]map[model.Fingerprint]model.LabelSet{}}
 		for name := range r.Equal {
 			r.equal = append(r.equal, name)
 		}
@@ -79,13 +73,13 @@ func (in *inhibitions) sourceOf(labels model.LabelSet, visit func(*inhibitRule))
 	}
 }
 
-func (in *inhibitions) index(fp model.Fingerprint, s source) {
-	in.sourceOf(s.labels, func(r *inhibitRule) {
-		k := r.key(s.labels)
+func (in *inhibitions) index(fp model.Fingerprint, labels model.LabelSet) {
+	in.sourceOf(labels, func(r *inhibitRule) {
+		k := r.key(labels)
 		if r.sources[k] == nil {
-			r.sources[k] = map[model.Fingerprint]source{}
+			r.sources[k] = map[model.Fingerprint]model.LabelSet{}
 		}
-		r.sources[k][fp] = s
+		r.sources[k][fp] = labels
 	})
 }
 
@@ -94,36 +88,27 @@ func (in *inhibitions) see(now time.Time, alerts ...*amalert.Alert) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	if in.firing == nil {
-		in.firing = map[model.Fingerprint]source{}
+		in.firing = map[model.Fingerprint]model.LabelSet{}
 	}
 	for _, a := range alerts {
 		fp := a.Labels.Fingerprint()
-		if !a.EndsAt.After(now) {
+		if a.ResolvedAt(now) {
 			in.drop(fp)
 			continue
 		}
-		s := source{a.Labels, a.EndsAt}
-		in.firing[fp] = s
-		in.index(fp, s)
-	}
-	if now.After(in.pruneAt) { // those that nobody confirmed
-		for fp, s := range in.firing {
-			if !s.ends.After(now) {
-				in.drop(fp)
-			}
-		}
-		in.pruneAt = now.Add(time.Minute)
+		in.firing[fp] = a.Labels
+		in.index(fp, a.Labels)
 	}
 }
 
 func (in *inhibitions) drop(fp model.Fingerprint) {
-	s, ok := in.firing[fp]
+	labels, ok := in.firing[fp]
 	if !ok {
 		return
 	}
 	delete(in.firing, fp)
-	in.sourceOf(s.labels, func(r *inhibitRule) {
-		k := r.key(s.labels)
+	in.sourceOf(labels, func(r *inhibitRule) {
+		k := r.key(labels)
 		if delete(r.sources[k], fp); len(r.sources[k]) == 0 {
 			delete(r.sources, k)
 		}
@@ -131,13 +116,13 @@ func (in *inhibitions) drop(fp model.Fingerprint) {
 }
 
 // mutes says whether something that fires, or comes with it, inhibits an alert.
-func (in *inhibitions) mutes(now time.Time, labels model.LabelSet, with together) bool {
-	_, is := in.mutedBy(now, labels, with)
+func (in *inhibitions) mutes(labels model.LabelSet, with together) bool {
+	_, is := in.mutedBy(labels, with)
 	return is
 }
 
 // mutedBy is what inhibits an alert.
-func (in *inhibitions) mutedBy(now time.Time, labels model.LabelSet, with together) (by model.Fingerprint, is bool) {
+func (in *inhibitions) mutedBy(labels model.LabelSet, with together) (by model.Fingerprint, is bool) {
 	in.mu.RLock()
 	defer in.mu.RUnlock()
 	if len(in.rules) == 0 {
@@ -160,7 +145,7 @@ func (in *inhibitions) mutedBy(now time.Time, labels model.LabelSet, with togeth
 		}
 		k := r.key(labels)
 		for other, s := range r.sources[k] {
-			if s.ends.After(now) && counts(other, s.labels) {
+			if counts(other, s) {
 				return other, true
 			}
 		}
@@ -215,6 +200,6 @@ func (p *Pipeline) Muter(ctx context.Context, now time.Time, findings []detect.F
 	with := p.inhibitions.among(findings)
 	return func(f detect.Finding) bool {
 		labels := labelsOf(&f)
-		return p.quiet.mutes(ctx, now, labels) || p.inhibitions.mutes(now, labels, with)
+		return p.quiet.mutes(ctx, now, labels) || p.inhibitions.mutes(labels, with)
 	}
 }

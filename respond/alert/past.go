@@ -180,7 +180,7 @@ func (p *Pipeline) missed(ctx context.Context, all []past) (out []delivery, err 
 		}
 		d := delivery{receiver: x.receiver, integration: x.kind, at: x.at, status: "sent"}
 		for _, id := range x.findings {
-			a := &amalert.Alert{Alert: model.Alert{Labels: model.LabelSet{}, Annotations: model.LabelSet{"finding": model.LabelValue(strconv.FormatInt(id, 10))}, EndsAt: x.at.Add(lifetime)}}
+			a := &amalert.Alert{Alert: model.Alert{Labels: model.LabelSet{}, Annotations: model.LabelSet{"finding": model.LabelValue(strconv.FormatInt(id, 10))}}}
 			var name string
 			var incident int64
 			if err := db.QueryRowContext(ctx, `SELECT name, incident FROM findings WHERE id = ?`, id).Scan(&name, &incident); err != nil {

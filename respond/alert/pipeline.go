@@ -34,7 +34,7 @@ import (
 
 const (
 	retention = 120 * time.Hour // of the notification log and of expired silences, as in Alertmanager
-	lifetime  = 5 * time.Minute // of an alert that nobody confirms any more
+	lifetime  = 5 * time.Minute // of an alert of others that has no end, and after a start of any of them, unless it is confirmed
 	apiPrefix = "/api/v2"
 )
 
@@ -201,11 +201,9 @@ func (p *Pipeline) toAlert(f *detect.Finding, now time.Time) *amalert.Alert {
 	id := strconv.FormatInt(f.ID, 10)
 	a.Annotations["finding"] = model.LabelValue(id)
 	a.GeneratorURL = p.findings + id
-	if f.Open() {
-		a.EndsAt, a.Timeout = now.Add(lifetime), true
-	} else {
-		a.EndsAt = f.ResolvedAt
-	}
+	// One that holds has no end until it is told to have ended: what finds it may look once
+	// a day only.
+	a.EndsAt = f.ResolvedAt
 	return a
 }
 
@@ -222,7 +220,7 @@ func (p *Pipeline) Muted(ctx context.Context, labels map[string]string) (silence
 	for _, s := range found {
 		silencedBy = append(silencedBy, s.Id)
 	}
-	return silencedBy, p.inhibitions.mutes(time.Now(), set, nil)
+	return silencedBy, p.inhibitions.mutes(set, nil)
 }
 
 // Apply takes over a routing configuration. Alerts, silences and the notification log
@@ -250,7 +248,7 @@ func (p *Pipeline) enforce(cfg *amconfig.Config, built *built) {
 		p: p, store: p.alerts, root: compile(built.route, built.receivers), tmpl: built.tmpl, logger: p.o.Logger.With("component", "dispatcher"),
 		muters: muters{
 			inhibited: func(_ context.Context, now time.Time, set model.LabelSet) bool {
-				return p.inhibitions.mutes(now, set, nil)
+				return p.inhibitions.mutes(set, nil)
 			},
 			silenced: p.quiet.mutes, intervener: built.intervener, groups: marker.NewGroupMarker(),
 		},
@@ -273,7 +271,7 @@ func (p *Pipeline) mark(ctx context.Context, set model.LabelSet) {
 		return
 	}
 	var by []string
-	if fp, is := p.inhibitions.mutedBy(time.Now(), set, nil); is {
+	if fp, is := p.inhibitions.mutedBy(set, nil); is {
 		by = []string{fp.String()}
 	}
 	m.SetInhibited(set.Fingerprint(), by)

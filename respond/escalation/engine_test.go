@@ -280,6 +280,14 @@ func TestPackets(t *testing.T) {
 		t.Fatalf("%+v %v", p, err)
 	}
 	h.at(3*m, "returned alice")
+	waits := func(want respond.HandupStatus) {
+		t.Helper()
+		all, err := h.engine.Handups(ctx, 0)
+		if got := fmt.Sprint(all); err != nil || (want == "") != (len(all) == 0) || want != "" && (len(all) != 1 || all[0].Status != want) {
+			t.Errorf("what waits: %s %v, want one that is %q", got, err, want)
+		}
+	}
+	waits(respond.HandupReturned)
 	if _, err := h.engine.Accept(ctx, h.now, "bob", 1, p.ID); err == nil {
 		t.Error("accepted, and it was sent back")
 	}
@@ -288,9 +296,11 @@ func TestPackets(t *testing.T) {
 		t.Fatalf("%+v %v", p, err)
 	}
 	h.at(4*m, "handup carol")
+	waits(respond.HandupOpen)
 	if p, err = h.engine.Accept(ctx, h.now, "carol", 1, p.ID); err != nil || p.Status != respond.HandupAccepted {
 		t.Fatalf("%+v %v", p, err)
 	}
+	waits("")
 	if i, _ := h.incidents.Get(ctx, 1); i.Assignee != "carol" {
 		t.Errorf("it is %s's", i.Assignee)
 	}

@@ -28,6 +28,9 @@ const maxPart = 4000 // bytes of one part of a packet
 
 // Handups implements respond.Escalations.
 func (e *Engine) Handups(ctx context.Context, n respond.Number) ([]respond.Handup, error) {
+	if n == 0 {
+		return handups(ctx, e.o.DB.Read(), `status IN ('open', 'returned') AND incident IN (SELECT number FROM incidents WHERE status IN ('open', 'acknowledged', 'mitigated')) ORDER BY id LIMIT 500`)
+	}
 	return handups(ctx, e.o.DB.Read(), `incident = ? ORDER BY id`, n)
 }
 
