@@ -109,15 +109,27 @@ type TraceSpan struct {
 // OneTrace is a trace with its spans.
 type OneTrace struct {
 	trace.Summary
-	Truncated bool        `json:"truncated" doc:"It has more spans than are read."`
-	Tree      []TraceSpan `json:"tree"`
+	Truncated bool          `json:"truncated" doc:"It has more spans than are read at once: those of the tree failed, begin it, or took longest."`
+	Pieces    []trace.Piece `json:"pieces,omitempty" doc:"All of a truncated trace: each piece is read by its from and to."`
+	Tree      []TraceSpan   `json:"tree"`
 }
 
-func (s *server) trace(c *call, _ none) (OneTrace, error) {
+type traceQuery struct {
+	From time.Time `query:"from" doc:"Only spans that began at this time or later; default: all."`
+	To   time.Time `query:"to" doc:"Only spans that began before this time; default: all."`
+}
+
+func (s *server) trace(c *call, q traceQuery) (OneTrace, error) {
 	if err := s.kept(); err != nil {
 		return OneTrace{}, err
 	}
-	t, err := s.Traces.Trace(c.Context(), c.PathValue("trace"), time.Time{}, time.Time{})
+	if !q.To.IsZero() {
+		if !q.From.Before(q.To) {
+			return OneTrace{}, invalid("from", q.From.Format(time.RFC3339Nano), "a time before to")
+		}
+		q.To = q.To.Add(-1)
+	}
+	t, err := s.Traces.Trace(c.Context(), c.PathValue("trace"), q.From, q.To)
 	var refusal *observe.Refusal
 	switch {
 	case errors.As(err, &refusal) && refusal.Status == http.StatusBadRequest:
@@ -127,7 +139,7 @@ func (s *server) trace(c *call, _ none) (OneTrace, error) {
 	case t == nil:
 		return OneTrace{}, act.ErrNotFound
 	}
-	out := OneTrace{Summary: t.Summary(), Truncated: t.More}
+	out := OneTrace{Summary: t.Summary(), Truncated: t.More, Pieces: t.Pieces}
 	trace.Walk(t.Tree(), func(n *trace.Node) {
 		one := TraceSpan{
 			SpanID: n.SpanID, ParentID: n.ParentID, Depth: n.Depth, Service: n.Service, Name: n.Name, Kind: n.Kind, Start: time.Unix(0, n.Start).UTC(),

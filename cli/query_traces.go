@@ -31,7 +31,7 @@ func (t *traceQuery) run(cmd *cobra.Command, r *remote, expr string, limit int, 
 	}
 	if traceID.MatchString(expr) {
 		var one api.OneTrace
-		raw, err := c.get(cmd.Context(), "show trace "+expr, "/traces/"+expr, nil, &one)
+		raw, err := c.get(cmd.Context(), "show trace "+expr, "/traces/"+expr, values("from", from.rfc(), "to", to.rfc()), &one)
 		if err != nil {
 			return err
 		}
@@ -93,7 +93,10 @@ func waterfall(w io.Writer, t *api.OneTrace) {
 	}
 	tab.write(w)
 	if t.Truncated {
-		fmt.Fprintln(w, "\nIt has more spans than are read: these are some of them.")
+		fmt.Fprintf(w, "\nThese are %d of its spans: those that failed, that begin it, and that took longest. All of it, by when spans began:\n", len(t.Tree))
+		for _, p := range t.Pieces {
+			fmt.Fprintf(w, "  %d spans: --from %s --to %s\n", p.Spans, p.From.Format(time.RFC3339Nano), p.To.Format(time.RFC3339Nano))
+		}
 	}
 }
 

@@ -62,7 +62,7 @@ func (f *timeFlag) rfc() string {
 	if f.t.IsZero() {
 		return ""
 	}
-	return f.t.UTC().Format(time.RFC3339)
+	return f.t.UTC().Format(time.RFC3339Nano)
 }
 
 // ago says a time by its distance: for lists.

@@ -132,6 +132,11 @@ func TestTail(t *testing.T) {
 	if res := get(t, h, e, "alice", "/explore/tail?logs=*+%7C+stats+count()"); res.StatusCode != http.StatusBadRequest {
 		t.Errorf("a query that counts: %d", res.StatusCode)
 	}
+	for query, want := range map[string]string{"*+|+fields+_msg": "add _time to its fields", "*+|+count()": "it counts, sorts or limits lines", "(((": "cannot parse"} {
+		if page := body(t, get(t, h, e, "alice", "/explore?tail=1&logs="+query)); !strings.Contains(page, want) || strings.Contains(page, "data-tail=") {
+			t.Errorf("%s followed on the page: expected %q and no tail", query, want)
+		}
+	}
 	if res := get(t, h, e, "", "/explore/tail?logs=*"); res.StatusCode != http.StatusUnauthorized {
 		t.Errorf("a guest: %d", res.StatusCode)
 	}

@@ -21,6 +21,7 @@ type exploreView struct {
 	TracesPanel    *tracesPanel
 	Differ         []*differPanel
 	DifferURL      string // this page with what is different
+	TailBroken     string // why the query cannot be followed
 	TailURL        string // the stream of lines as they come; "" unless asked for
 	LiveURL        string // this page with lines as they come
 	StillURL       string // this page with the lines of a time

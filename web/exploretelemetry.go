@@ -3,10 +3,13 @@ package web
 import (
 	"context"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/evenkeel/evenkeel/act"
+	"github.com/evenkeel/evenkeel/declare"
+	"github.com/evenkeel/evenkeel/observe/logs"
 	"github.com/evenkeel/evenkeel/observe/trace"
 )
 
@@ -41,7 +44,9 @@ func (s *site) telemetry(r *http.Request, v *exploreView, from, to time.Time) {
 	}
 	v.marks = marks
 	if v.Logs != "" && v.HasLogs && q.Get("tail") != "" {
-		v.TailURL = withQuery("/explore/tail", "logs", v.Logs)
+		if v.TailBroken = cannotFollow(v.Logs, s.Now()); v.TailBroken == "" {
+			v.TailURL = withQuery("/explore/tail", "logs", v.Logs)
+		}
 	} else if v.Logs != "" && v.HasLogs {
 		v.LogsPanel = s.lines(r.Context(), v.Logs, from, to)
 		if c := v.LogsPanel.Chart; c != nil {
@@ -77,6 +82,18 @@ func (s *site) telemetry(r *http.Request, v *exploreView, from, to time.Time) {
 	}
 }
 
+// cannotFollow says why a query cannot be followed; "" when it can be.
+func cannotFollow(query string, now time.Time) string {
+	q, err := logs.ParseQuery(query, now)
+	if err != nil {
+		return err.Error()
+	}
+	if why := logs.CanFollow(q); why != nil {
+		return "This query cannot be followed: " + why.Error() + "."
+	}
+	return ""
+}
+
 // filterOf is a value as a filter in LogsQL; "" for a range of numbers in words.
 func filterOf(field, value string) string {
 	name := quoteLogs(field)
@@ -100,4 +117,29 @@ func (s *site) allChangeMarks(ctx context.Context, from, to time.Time) []ChartMa
 		out = append(out, ChartMark{At: float64(c.StartedAt.UnixMilli()) / 1000, Label: c.Summary, URL: changeURL(c.ID)})
 	}
 	return out
+}
+
+// lookInto are the ways from a service to its traces and logs: those of the last hour, or of
+// a time of trouble, from when to when, and what led to it.
+func lookInto(service declare.ServiceID, trouble ...time.Time) []Link {
+	var from, to time.Time
+	if len(trouble) == 2 {
+		from, to = trouble[0], trouble[1]
+	}
+	times := []string{"range", "1h"}
+	if !from.IsZero() {
+		times = []string{"from", stampURL(from.Add(-10 * time.Minute))}
+		if !to.IsZero() {
+			times = append(times, "to", stampURL(to.Add(10*time.Minute)))
+		}
+	}
+	at := func(kv ...string) string { return withQuery("/explore", append(kv, times...)...) }
+	name := strconv.Quote(string(service))
+	traces := "{ resource.service.name = " + name
+	return []Link{
+		{Text: "failed traces of " + string(service), URL: at("traces", traces+" && status = error }")},
+		{Text: "slow traces", URL: at("traces", traces+" && duration > 500ms }")},
+		{Text: "its errors in the logs", URL: at("logs", "service.name:="+name+" severity:i(error)")},
+		{Text: "all together", URL: at("expr", "sum by (span_name) (rate(traces_spanmetrics_calls_total{service="+name+"}[1m]))", "logs", "service.name:="+name, "traces", traces+" }")},
+	}
 }

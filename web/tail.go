@@ -54,8 +54,8 @@ func (s *site) tail(w http.ResponseWriter, r *http.Request, _ act.Identity) erro
 	if err != nil {
 		return &act.InvalidError{Field: "logs", Got: query, Want: "LogsQL: " + strings.TrimPrefix(err.Error(), "cannot parse the query: ")}
 	}
-	if !q.CanLiveTail() {
-		return &act.InvalidError{Field: "logs", Got: query, Want: "LogsQL that finds lines, and does not count, sort or limit them"}
+	if why := logs.CanFollow(q); why != nil {
+		return &act.InvalidError{Field: "logs", Got: query, Want: "LogsQL that can be followed: " + why.Error()}
 	}
 	s.askedLogs(query)
 	end := time.Now().Add(-tailLag)

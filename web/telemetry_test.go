@@ -143,3 +143,48 @@ func TestFromServiceToLine(t *testing.T) {
 		t.Errorf("no ID of a trace: %d", res.StatusCode)
 	}
 }
+
+// TestLargeTrace: of more spans than fit, the page shows those that tell most with those above
+// them, and leads to all of them in pieces.
+func TestLargeTrace(t *testing.T) {
+	e := fixtures["busy"](t)
+	id, failed := strings.Repeat("7", 32), fmt.Sprintf("%016x", trace.MaxSpans-7)
+	b := e.spans.Begin("test", "here")
+	for i := range trace.MaxSpans + 5000 {
+		sp := &trace.Span{TraceID: id, SpanID: fmt.Sprintf("%016x", i+1), ParentID: fmt.Sprintf("%016x", i/10+1), Service: "checkout", Name: "step", Start: night.UnixNano() + int64(i), Duration: int64(time.Second) - int64(i)}
+		if i == 0 {
+			sp.ParentID = ""
+		}
+		if sp.SpanID == failed {
+			sp.Status, sp.Duration = trace.Error, 1
+		}
+		if r := b.Add(sp); r != nil {
+			t.Fatal(r)
+		}
+	}
+	if err := b.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	e.spans.Rows().Flush()
+	h := e.handler()
+	page := body(t, get(t, h, e, "alice", "/traces/"+id))
+	for _, want := range []string{"20000 of its 25000 spans", "All of it, in 2 pieces", `id="s` + failed + `"`, "19500 more spans are not shown", "25000</dd>"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	if n := strings.Count(page, `<li class="d`); n != maxRows {
+		t.Errorf("%d spans are shown, expected %d", n, maxRows)
+	}
+	_, link, _ := strings.Cut(page, `<li><a href="/traces/`+id+"?")
+	link, _, _ = strings.Cut(link, `"`)
+	piece := body(t, get(t, h, e, "alice", "/traces/"+id+"?"+html.UnescapeString(link)))
+	if !strings.Contains(piece, "A piece of a large trace") || strings.Contains(piece, "Too large") || !strings.Contains(piece, "20000</dd>") {
+		t.Errorf("a piece is not shown: %q", link)
+	}
+	for _, bad := range []string{"from=x", "from=2026-01-02T00:00:00Z", "from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z"} {
+		if res := get(t, h, e, "alice", "/traces/"+id+"?"+bad); res.StatusCode != http.StatusBadRequest {
+			t.Errorf("%s: %d", bad, res.StatusCode)
+		}
+	}
+}

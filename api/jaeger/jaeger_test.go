@@ -3,6 +3,7 @@ package jaeger_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -156,5 +157,38 @@ func TestRubbish(t *testing.T) {
 		if code := get(t, h, "/jaeger/api/traces?"+url.Values{"service": {q}, "operation": {q}, "tag": {q + "k:" + q}}.Encode(), &answer); code != 200 || len(answer.Data) != 0 {
 			t.Errorf("%q: %d, %d traces", q, code, len(answer.Data))
 		}
+	}
+}
+
+// TestLargeTrace: Jaeger's pages are told that a trace is not whole, and where the rest is.
+func TestLargeTrace(t *testing.T) {
+	store := open(t)
+	at, id := time.Now().Add(-time.Minute).Truncate(time.Millisecond), strings.Repeat("5", 32)
+	b := store.Begin("test", "here")
+	for i := range trace.MaxSpans + 10 {
+		if r := b.Add(&trace.Span{TraceID: id, SpanID: fmt.Sprintf("%016x", i+1), Service: "web", Name: "step", Start: at.Add(time.Duration(i) * time.Microsecond).UnixNano(), Duration: 1000}); r != nil {
+			t.Fatal(r)
+		}
+	}
+	if err := b.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	store.Rows().Flush()
+	h := jaeger.New(jaeger.Options{Store: store})
+	var got struct{ Data []jaeger.Trace }
+	get(t, h, "/jaeger/api/traces/"+id, &got)
+	if len(got.Data) != 1 || len(got.Data[0].Spans) != trace.MaxSpans || len(got.Data[0].Warnings) != 3 || !strings.HasPrefix(got.Data[0].Warnings[0], "these are 20000 of the trace's 20010 spans") {
+		t.Fatalf("%d traces, warned %q", len(got.Data), got.Data[0].Warnings)
+	}
+	seen := map[string]bool{}
+	for _, w := range got.Data[0].Warnings[1:] {
+		var part struct{ Data []jaeger.Trace }
+		get(t, h, "/jaeger/api/traces/"+id+w[strings.IndexByte(w, '?'):], &part)
+		for _, s := range part.Data[0].Spans {
+			seen[s.SpanID] = true
+		}
+	}
+	if len(seen) != trace.MaxSpans+10 {
+		t.Errorf("the pieces have %d spans", len(seen))
 	}
 }

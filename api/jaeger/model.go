@@ -2,7 +2,9 @@ package jaeger
 
 import (
 	"encoding/json"
+	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/evenkeel/evenkeel/observe/trace"
 )
@@ -59,7 +61,10 @@ type Log struct {
 func traceOf(t *trace.Trace) *Trace {
 	out := &Trace{TraceID: t.ID, Spans: make([]Span, 0, len(t.Spans)), Processes: map[string]Process{}}
 	if t.More {
-		out.Warnings = append(out.Warnings, "the trace has more than "+strconv.Itoa(trace.MaxSpans)+" spans; these are some of them")
+		out.Warnings = append(out.Warnings, fmt.Sprintf("these are %d of the trace's %d spans: those that failed, that begin it, and that took longest; all of it can be read in %d pieces, by when spans began:", len(t.Spans), t.Summary().Spans, len(t.Pieces)))
+		for _, p := range t.Pieces[:min(len(t.Pieces), 100)] {
+			out.Warnings = append(out.Warnings, fmt.Sprintf("%d spans: ?start=%d&end=%d", p.Spans, p.From.UnixMicro(), p.To.Add(999*time.Nanosecond).UnixMicro()))
+		}
 	}
 	ids := map[string]string{}
 	for _, s := range t.Spans {

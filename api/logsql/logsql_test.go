@@ -81,6 +81,8 @@ func TestQueries(t *testing.T) {
 	f("query", with("start", "soon"), 400, `got \"soon\"`)
 	f("query", with("query", strings.Repeat("a", 100_000)), 400, "at most")
 	f("tail", with("query", "* | count()"), 400, "cannot be followed")
+	f("tail", with("query", "* | fields _msg"), 400, "cannot be followed", "add _time")
+	f("tail", with("query", "* | delete _time"), 400, "add _time")
 }
 
 func TestTail(t *testing.T) {

@@ -150,8 +150,10 @@ func (h *handler) tail(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	q, err := h.parse(w, r)
-	if err == nil && !q.q.CanLiveTail() {
-		err = bad("this query cannot be followed live: it counts, sorts or limits rows")
+	if err == nil {
+		if why := logs.CanFollow(q.q); why != nil {
+			err = bad("this query cannot be followed: %v", why)
+		}
 	}
 	var every, lag, back time.Duration
 	if err == nil {

@@ -124,6 +124,14 @@ func (b *Batch) change(reason string) {
 	b.changed[reason]++
 }
 
+// Changed counts what the receiver itself found to be worth telling of n rows.
+func (b *Batch) Changed(reason string, n int) {
+	if n > 0 {
+		b.change(reason)
+		b.changed[reason] += n - 1
+	}
+}
+
 // Rows is how many were added and not refused.
 func (b *Batch) Rows() int { return b.rows }
 
@@ -151,6 +159,7 @@ var changeWords = map[string]string{
 	ChangedCut: "values were cut (limits.log_value_bytes)", ChangedFields: "fields were left out (limits.log_fields)",
 	ChangedName: "field names were changed", ChangedUTF8: "values were not UTF-8", ChangedTime: "times were replaced by that of arrival",
 	ChangedStreams: "rows were put into their service's stream (limits.log_streams)",
+	ChangedLarge:   "traces have more spans than are read at once: they are stored, and read in pieces",
 }
 
 // encodings are the memory of encoded rows, for the next batch.

@@ -3,6 +3,7 @@ package logs
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -23,8 +24,18 @@ type shown struct {
 	n  int
 }
 
-// NewFollower follows a query, which has to be one that can be: it finds rows and does not
-// count, sort or limit them. A turn yields at most so many rows.
+// CanFollow says why a query cannot be followed; nil when it can be.
+func CanFollow(q *Query) error {
+	switch {
+	case !q.CanLiveTail():
+		return errors.New("it counts, sorts or limits lines; one that is followed only finds them")
+	case !q.CanReturnLastNResults():
+		return errors.New("it leaves out or changes _time, by which lines are followed: add _time to its fields")
+	}
+	return nil
+}
+
+// NewFollower follows a query, which has to be one that can be: see CanFollow. A turn yields at most so many rows.
 func NewFollower(store *Store, q *Query, most int) *Follower {
 	return &Follower{store: store, q: q, most: most, shown: map[uint64]shown{}}
 }

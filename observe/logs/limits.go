@@ -50,6 +50,7 @@ const (
 	ChangedTime    = "time"     // a time that cannot be right became the time of arrival
 	ChangedStreams = "streams"  // too many streams
 	ChangedTwice   = "repeated" // a field name twice
+	ChangedLarge   = "large"    // a trace of more spans than are read at once
 )
 
 // clean bounds the fields of a row in place and returns them with the number of stream

@@ -180,7 +180,7 @@ type Summary struct {
 	Took     time.Duration  `json:"duration_ns"`
 	Spans    int            `json:"spans"`
 	Errors   int            `json:"errors"`
-	Services map[string]int `json:"services"` // spans of each
+	Services map[string]int `json:"services"` // spans of each, among those that were read
 	Orphan   bool           `json:"orphan,omitempty"`
 }
 
@@ -195,6 +195,9 @@ func (t *Trace) Summary() Summary {
 		if s.Status == Error {
 			out.Errors++
 		}
+	}
+	if t.More {
+		start, end, out.Spans, out.Errors = t.from, t.to, t.total, t.failed
 	}
 	out.Start, out.Took = time.Unix(0, start).UTC(), time.Duration(end-start)
 	return out

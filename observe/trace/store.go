@@ -14,7 +14,8 @@ import (
 	"github.com/evenkeel/evenkeel/observe/logs"
 )
 
-// MaxSpans is how many spans of one trace are read.
+// MaxSpans is how many spans of one trace are read at once: of a larger one those that
+// failed and those that took longest, and all of it in pieces.
 const MaxSpans = 20_000
 
 // maxRead is how many spans one search looks at.
@@ -25,6 +26,7 @@ type Store struct {
 	rows  *logs.Store
 	red   *Red // may be nil
 	asked func(text string)
+	sizes sizes
 }
 
 // New makes a store of spans on rows. Red, when there is one, sees every span that is
@@ -44,6 +46,9 @@ type Batch struct {
 	rows   *logs.Batch
 	fields []logs.Field
 	seen   []seen
+	of     map[string]int // spans of each trace
+	last   string         // the trace of the span before, of which there were run
+	run    int
 }
 
 // Begin begins a batch.
@@ -63,14 +68,36 @@ func (b *Batch) Add(s *Span) *observe.Refusal {
 		r.At("trace %s, span %s", s.TraceID, s.SpanID)
 		return r
 	}
+	if s.TraceID != b.last {
+		b.count()
+		b.last = s.TraceID
+	}
+	b.run++
 	if b.store.red != nil {
 		b.seen = append(b.seen, sightOf(s))
 	}
 	return nil
 }
 
+// count enters the spans of the last trace.
+func (b *Batch) count() {
+	if b.run == 0 {
+		return
+	}
+	if b.of == nil {
+		b.of = map[string]int{}
+	}
+	b.of[b.last] += b.run
+	b.run = 0
+}
+
+// Refuse counts n spans that the receiver itself does not take.
+func (b *Batch) Refuse(r *observe.Refusal, n int) { b.rows.Refuse(r, n) }
+
 // Commit stores what was added; its error is ours, and the sender should try again.
 func (b *Batch) Commit() error {
+	b.count()
+	b.rows.Changed(logs.ChangedLarge, b.store.sizes.add(b.of))
 	if err := b.rows.Commit(); err != nil {
 		return err
 	}
@@ -87,12 +114,19 @@ func (b *Batch) Refused() (int, string) { return b.rows.Refused() }
 type Trace struct {
 	ID    string
 	Spans []*Span
-	// More says that there are more spans than were read.
+	// More says that there are more spans than were read. Those that were read failed, or
+	// took longest.
 	More bool
+	// Pieces are all of a trace of which there is more, each small enough to be read whole,
+	// unless more than MaxSpans of its spans began in one nanosecond.
+	Pieces []Piece
+
+	total, failed int // of a trace of which there is more: its spans, those that failed
+	from, to      int64
 }
 
-// Trace reads a trace. Around bounds where its spans are looked for when it is not zero;
-// a trace that is looked for without costs more. Nil when there is none.
+// Trace reads a trace, or what of it began between two times; without them it costs more.
+// Nil when there is none.
 func (s *Store) Trace(ctx context.Context, id string, from, to time.Time) (*Trace, error) {
 	id = strings.ToLower(id)
 	if !isHex(id) || len(id) > 32 {
@@ -141,30 +175,37 @@ func (s *Store) traces(ctx context.Context, ids []string, from, to time.Time) ([
 		quoted[i] = strconv.Quote(id)
 	}
 	text := between(from, to) + fieldTrace + ":in(" + strings.Join(quoted, ",") + ")"
-	by := map[string]*Trace{}
-	read := 0
-	err := s.each(ctx, text, func(sp *Span) bool {
-		t := by[sp.TraceID]
-		if t == nil {
-			t = &Trace{ID: sp.TraceID}
-			by[sp.TraceID] = t
+	q, err := logs.ParseQuery(text, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	if s.asked != nil {
+		s.asked(text)
+	}
+	by := map[string]*reading{}
+	kept := 0
+	err = s.rows.Each(ctx, q, func(row logs.Row) bool {
+		id := row.Field(fieldTrace)
+		r := by[id]
+		if r == nil {
+			r = newReading(MaxSpans)
+			by[strings.Clone(id)] = r
 		}
-		if len(t.Spans) >= MaxSpans {
-			t.More = true
-			return len(ids) > 1
+		if kept >= 4*maxRead {
+			r.stop()
 		}
-		t.Spans = append(t.Spans, sp)
-		read++
-		return read < 4*maxRead
+		if r.take(row) {
+			kept++
+		}
+		return true
 	})
 	if err != nil {
 		return nil, err
 	}
 	var out []*Trace
 	for _, id := range ids {
-		if t := by[id]; t != nil {
-			t.sort()
-			out = append(out, t)
+		if r := by[id]; r != nil {
+			out = append(out, r.trace(id))
 		}
 	}
 	return out, nil

@@ -212,14 +212,20 @@ func TestTreeHoldsAllSpans(t *testing.T) {
 	}
 }
 
-// TestLargeTrace: a trace of 100,000 spans, one below the other, is read in part.
+// TestLargeTrace: of a trace of 100,000 spans, one below the other, those that failed and
+// that took longest are read, all of it in pieces, and its sender is told.
 func TestLargeTrace(t *testing.T) {
 	s := open(t, nil)
 	now := time.Now().UnixNano()
-	for first := 0; first < 100_000; first += 20_000 {
+	const all = 100_000
+	told := ""
+	for first := 0; first < all; first += 10_000 {
 		b := s.Begin("test", "here")
-		for i := range 20_000 {
-			sp := span(first+i+1, first+i, now+int64(first+i), now+200_000)
+		for i := range 10_000 {
+			sp := span(first+i+1, first+i, now+int64(first+i), now+2*all)
+			if (first+i)%100 == 99 { // one in a hundred fails
+				sp.Status, sp.Duration = trace.Error, 1
+			}
 			if r := b.Add(sp); r != nil {
 				t.Fatal(r)
 			}
@@ -227,16 +233,47 @@ func TestLargeTrace(t *testing.T) {
 		if err := b.Commit(); err != nil {
 			t.Fatal(err)
 		}
+		if n, text := b.Refused(); n > 0 {
+			t.Fatal(text)
+		} else if text != "" {
+			told += fmt.Sprintf("%d: %s\n", first, text)
+		}
 	}
 	s.Rows().Flush()
-	tr := read(t, s, strings.Repeat("c", 32))
-	if len(tr.Spans) != trace.MaxSpans || !tr.More {
-		t.Errorf("%d spans, more: %v", len(tr.Spans), tr.More)
+	if strings.Count(told, "1 traces have more spans than are read at once") != 5 {
+		t.Errorf("the sender was told %q, expected so each 20,000 spans", told)
+	}
+	id := strings.Repeat("c", 32)
+	tr := read(t, s, id)
+	failed := 0
+	for _, sp := range tr.Spans {
+		if sp.Status == trace.Error {
+			failed++
+		}
+	}
+	if len(tr.Spans) != trace.MaxSpans || !tr.More || failed != all/100 || tr.Spans[0].ParentID != "" {
+		t.Errorf("%d spans, of which %d failed, more: %v, the first below %q", len(tr.Spans), failed, tr.More, tr.Spans[0].ParentID)
+	}
+	if sum := tr.Summary(); sum.Spans != all || sum.Errors != all/100 || sum.Took != 2*all {
+		t.Errorf("in a line: %+v", sum)
 	}
 	n := 0
 	trace.Walk(tr.Tree(), func(*trace.Node) { n++ })
 	if n != trace.MaxSpans {
 		t.Errorf("%d in the tree", n)
+	}
+	seen := map[string]bool{}
+	for _, p := range tr.Pieces {
+		part, err := s.Trace(t.Context(), id, p.From, p.To.Add(-1))
+		if err != nil || part.More || len(part.Spans) != p.Spans {
+			t.Fatalf("the piece %+v: %v, %d spans", p, err, len(part.Spans))
+		}
+		for _, sp := range part.Spans {
+			seen[sp.SpanID] = true
+		}
+	}
+	if len(seen) != all || len(tr.Pieces) != 5 {
+		t.Errorf("%d spans in %d pieces", len(seen), len(tr.Pieces))
 	}
 }
 

@@ -2,8 +2,9 @@
 //
 // In: POST /api/v2/spans, an array of spans, plain or gzip, hostile. Out: spans in the
 // trace store. Promise: 202 means that those that were not refused are in the
-// write-ahead log; a body that is not such an array is refused as a whole, with the place
-// and what was expected.
+// write-ahead log, and the answer says which were refused, and why. A body that is not such
+// an array, or of which no span is taken, is answered 400: Zipkin's senders drop what is
+// answered so, and report it. Zipkin's own server refuses all spans of a body for one.
 package zipkin
 
 import (
@@ -16,6 +17,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/evenkeel/evenkeel/observe"
 	"github.com/evenkeel/evenkeel/observe/trace"
@@ -38,7 +40,7 @@ func Handler(store *trace.Store, body func() int64) http.Handler {
 			fail(refusal)
 			return
 		}
-		spans, refusal := read(raw)
+		spans, refusal := list(raw)
 		if refusal != nil {
 			fail(refusal)
 			return
@@ -48,8 +50,16 @@ func Handler(store *trace.Store, body func() int64) http.Handler {
 			from = r.RemoteAddr
 		}
 		batch := store.Begin(receiver, from)
-		for i := range spans {
-			batch.Add(spans[i].span()) // a refusal is counted and told below
+		for i, text := range spans {
+			sp, refusal := read(i, text)
+			if refusal != nil {
+				batch.Refuse(refusal, 1)
+				continue
+			}
+			if sp.Timestamp == 0 { // Zipkin leaves it out of a span that is not complete
+				sp.Timestamp = time.Now().UnixMicro()
+			}
+			batch.Add(sp.span()) // a refusal is counted and told below
 		}
 		if err := batch.Commit(); err != nil {
 			if !errors.As(err, &refusal) {
@@ -58,9 +68,15 @@ func Handler(store *trace.Store, body func() int64) http.Handler {
 			observe.Refuse(w, refusal)
 			return
 		}
-		w.WriteHeader(http.StatusAccepted)
-		if n, text := batch.Refused(); n > 0 {
-			_, _ = fmt.Fprintln(w, text)
+		n, text := batch.Refused()
+		switch {
+		case n == 0:
+			w.WriteHeader(http.StatusAccepted)
+		case n == len(spans):
+			http.Error(w, text, http.StatusBadRequest)
+		default:
+			w.WriteHeader(http.StatusAccepted)
+			_, _ = fmt.Fprintf(w, "%d stored, %s\n", len(spans)-n, text)
 		}
 	})
 }
@@ -94,31 +110,43 @@ type annotation struct {
 	Value     string `json:"value"`
 }
 
-func read(raw []byte) ([]span, *observe.Refusal) {
-	bad := func(where, got, want string) *observe.Refusal {
-		return &observe.Refusal{Status: http.StatusBadRequest, Reason: "malformed", Where: where, Got: got, Want: want}
-	}
+func malformed(where, got, want string) *observe.Refusal {
+	return &observe.Refusal{Status: http.StatusBadRequest, Reason: "malformed", Where: where, Got: got, Want: want}
+}
+
+// list reads the array, and no span of it yet.
+func list(raw []byte) ([]json.RawMessage, *observe.Refusal) {
 	if n := bytes.Count(raw, []byte(`"traceId"`)); n > maxSpans { // before they take their memory
 		return nil, &observe.Refusal{Status: http.StatusRequestEntityTooLarge, Reason: "limit_spans", Where: "body", Got: fmt.Sprintf("%d spans", n), Want: fmt.Sprintf("at most %d", maxSpans)}
 	}
-	var out []span
+	var out []json.RawMessage
 	if err := json.Unmarshal(raw, &out); err != nil {
-		return nil, bad("body", err.Error(), "a JSON array of Zipkin's spans, version 2")
+		return nil, malformed("body", err.Error(), "a JSON array of Zipkin's spans, version 2")
 	}
-	for i, s := range out {
-		where := fmt.Sprintf("span %d", i)
-		switch {
-		case !isID(s.TraceID, 32):
-			return nil, bad(where+", traceId", strconv.Quote(cut(s.TraceID)), "up to 32 hexadecimal digits")
-		case !isID(s.ID, 16):
-			return nil, bad(where+", id", strconv.Quote(cut(s.ID)), "up to 16 hexadecimal digits")
-		case s.ParentID != "" && !isID(s.ParentID, 16):
-			return nil, bad(where+", parentId", strconv.Quote(cut(s.ParentID)), "up to 16 hexadecimal digits")
-		case s.Timestamp < 0 || s.Timestamp > 1<<53 || s.Duration < 0 || s.Duration > 1<<53:
-			return nil, bad(where, fmt.Sprintf("timestamp %d and duration %d", s.Timestamp, s.Duration), "microseconds")
-		}
+	if len(out) > maxSpans {
+		return nil, &observe.Refusal{Status: http.StatusRequestEntityTooLarge, Reason: "limit_spans", Where: "body", Got: fmt.Sprintf("%d spans", len(out)), Want: fmt.Sprintf("at most %d", maxSpans)}
 	}
 	return out, nil
+}
+
+// read reads the i-th span.
+func read(i int, raw []byte) (*span, *observe.Refusal) {
+	where := fmt.Sprintf("span %d", i)
+	s := &span{}
+	if err := json.Unmarshal(raw, s); err != nil {
+		return nil, malformed(where, err.Error(), "a span of Zipkin's, version 2")
+	}
+	switch {
+	case !isID(s.TraceID, 32):
+		return nil, malformed(where+", traceId", strconv.Quote(cut(s.TraceID)), "up to 32 hexadecimal digits")
+	case !isID(s.ID, 16):
+		return nil, malformed(where+", id", strconv.Quote(cut(s.ID)), "up to 16 hexadecimal digits")
+	case s.ParentID != "" && !isID(s.ParentID, 16):
+		return nil, malformed(where+", parentId", strconv.Quote(cut(s.ParentID)), "up to 16 hexadecimal digits")
+	case s.Timestamp < 0 || s.Timestamp > 1<<53 || s.Duration < 0 || s.Duration > 1<<53:
+		return nil, malformed(where, fmt.Sprintf("timestamp %d and duration %d", s.Timestamp, s.Duration), "microseconds")
+	}
+	return s, nil
 }
 
 func isID(s string, most int) bool {

@@ -83,12 +83,28 @@ func TestRubbish(t *testing.T) {
 	f(400, "JSON array", "rubbish")
 	f(400, "JSON array", `{"traceId":"1"}`)
 	f(400, "span 0, traceId", `[{"traceId":"","id":"1"}]`)
-	f(400, "span 1, id", `[{"traceId":"1","id":"1"},{"traceId":"1","id":"zz"}]`)
 	f(400, "parentId", `[{"traceId":"1","id":"1","parentId":"12345678901234567"}]`)
 	f(400, "microseconds", `[{"traceId":"1","id":"1","timestamp":-5}]`)
 	f(413, "limits.body_bytes", strings.Repeat(" ", 2<<20))
-	f(202, "1 refused", `[{"traceId":"1","id":"1","timestamp":4102444800000000}]`) // of 2100
+	f(400, "1 refused", `[{"traceId":"1","id":"1","timestamp":4102444800000000}]`) // of 2100
+	f(400, "span 0", `["rubbish"]`)
 	f(202, "", `[]`)
+}
+
+// TestOneBadSpan: the others are stored, and the sender is told of it.
+func TestOneBadSpan(t *testing.T) {
+	store, h := open(t)
+	w := httptest.NewRecorder()
+	body := `[{"traceId":"a1","id":"1","name":"one"},{"traceId":"a1","id":"2","duration":-1},{"traceId":"a1","id":"zz"},{"traceId":5},{"traceId":"a1","id":"3","parentId":"1","name":"two"}]`
+	h.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "/api/v2/spans", strings.NewReader(body)))
+	if want := "2 stored, 3 refused, the first: span 1: got timestamp 0 and duration -1, expected microseconds\n"; w.Code != 202 || w.Body.String() != want {
+		t.Errorf("%d %q, expected 202 %q", w.Code, w.Body, want)
+	}
+	store.Rows().Flush()
+	tr, err := store.Trace(t.Context(), "a1", time.Time{}, time.Time{})
+	if err != nil || tr == nil || len(tr.Spans) != 2 {
+		t.Errorf("stored: %v %v", tr, err)
+	}
 }
 
 func FuzzHandler(f *testing.F) {
