@@ -60,7 +60,8 @@ type taking struct {
 	signal string
 	of     logs.Rows
 	by     map[string]*count
-	last   *count // of the row before: rows of one service come in a row
+	hosts  map[string]*count // of rows that say no service
+	last   *count            // of the row before: rows of one service come in a row
 	name   string
 }
 
@@ -81,9 +82,26 @@ func (t *taking) row(service string, r logs.Row) {
 		t.name = service
 	}
 	t.last.rows++
+	if usage.Nameless(service) {
+		t.nameless(r)
+	}
 	for i := range r.Fields {
 		t.last.bytes += len(r.Fields[i].Name) + len(r.Fields[i].Value)
 	}
+}
+
+// nameless counts a row that says no service for the host that it is of.
+func (t *taking) nameless(r logs.Row) {
+	name := cmp.Or(r.Field("host.name"), r.Field("resource.host.name"), t.of.Source)
+	c := t.hosts[name]
+	if c == nil {
+		if t.hosts == nil {
+			t.hosts = map[string]*count{}
+		}
+		c = &count{}
+		t.hosts[strings.Clone(name)] = c
+	}
+	c.rows++
 }
 
 // book enters the counts.
@@ -92,6 +110,9 @@ func (t *taking) book() {
 	t.name, t.last = "", nil
 	for s, c := range t.by {
 		t.ledger.Took(usage.Key{Signal: t.signal, Service: s, Receiver: t.of.Receiver}, t.of.Source, c.rows, c.bytes, now)
+	}
+	for name, c := range t.hosts {
+		t.ledger.TookNameless(usage.Source{Signal: t.signal, Receiver: t.of.Receiver, Name: name}, t.of.Source, c.rows, now)
 	}
 }
 
@@ -121,19 +142,24 @@ func (a *App) judgeTelemetry(ctx context.Context, now time.Time) {
 		}
 	}
 	gaps := append(a.usage.Gaps(expects, now), a.wide...)
-	names := map[string]string{"stopped": "TelemetryStopped", "missing": "TelemetryMissing", "unused": "TelemetryUnused", "heavy": "TelemetryHeavy", "wide": "TelemetryCardinality"}
-	severities := map[string]detect.Severity{"stopped": detect.Ticket, "missing": detect.Ticket, "unused": detect.Info, "heavy": detect.Info, "wide": detect.Ticket}
+	names := map[string]string{"stopped": "TelemetryStopped", "missing": "TelemetryMissing", "unused": "TelemetryUnused", "heavy": "TelemetryHeavy", "wide": "TelemetryCardinality", "nameless": "TelemetryWithoutService"}
+	severities := map[string]detect.Severity{"stopped": detect.Ticket, "missing": detect.Ticket, "unused": detect.Info, "heavy": detect.Info, "wide": detect.Ticket, "nameless": detect.Info}
 	var seen []detect.Finding
 	holds := map[detect.Fingerprint]bool{}
 	for _, g := range gaps {
 		service := declare.ServiceID(g.Service)
 		// A series' job, and a span's service, may be anybody's: who is declared is told.
-		if g.Signal != usage.Logs && w.Service(service) == nil {
+		if g.Signal != usage.Logs && g.Kind != "nameless" && w.Service(service) == nil {
 			continue
 		}
 		ls := map[string]string{"alertname": names[g.Kind], "severity": string(severities[g.Kind]), "service": g.Service, "signal": g.Signal}
 		f := detect.Finding{Detector: detect.DetectorTelemetry, Name: names[g.Kind], Service: service, Team: a.teamOf(service), Severity: severities[g.Kind], Summary: g.Why, Labels: ls, Since: g.Since}
-		if f.Team != "" {
+		if g.Kind == "nameless" {
+			delete(ls, "service")
+			ls["source"], ls["receiver"] = g.Source.Name, g.Source.Receiver
+			f.Team = a.ownerOfSource(w, g)
+		}
+		if f.Team != "" && g.Kind != "nameless" { // whose a source is may be found out later: it is the same finding
 			ls["team"] = string(f.Team)
 		}
 		f.Annotations = map[string]string{"summary": g.Why}
@@ -153,6 +179,33 @@ func (a *App) judgeTelemetry(ctx context.Context, now time.Time) {
 	if err := a.findings.Observe(ctx, now, seen); err != nil {
 		a.o.Logger.Error("cannot take findings on telemetry", "err", err)
 	}
+}
+
+// platform is the component whose owner has what is nobody's.
+const platform declare.ServiceID = "evenkeel"
+
+// ownerOfSource is whose rows without a service are: the owner of the resource of the
+// source's name, else of all services that its sender sends of, when they have one owner,
+// else of the component evenkeel.
+func (a *App) ownerOfSource(w *declare.Workspace, g usage.Gap) declare.TeamID {
+	host, _, _ := strings.Cut(g.Source.Name, ".")
+	for _, r := range w.Resources {
+		name := string(r.ID[strings.LastIndexByte(string(r.ID), '/')+1:])
+		if r.Owner != "" && (strings.EqualFold(name, g.Source.Name) || strings.EqualFold(name, host)) {
+			return r.Owner
+		}
+	}
+	var owner declare.TeamID
+	for _, service := range a.usage.ServicesOf(g.Sender) {
+		switch team := a.teamOf(declare.ServiceID(service)); {
+		case team == "", team == owner:
+		case owner == "":
+			owner = team
+		default:
+			return a.teamOf(platform)
+		}
+	}
+	return cmp.Or(owner, a.teamOf(platform))
 }
 
 // serviceLabels are the labels that say whose a series is, best first.

@@ -69,12 +69,13 @@ type Ledger struct {
 	accounts map[Key]*account
 	used     map[string]time.Time // signal and service; "*" for all
 	metrics  map[string]*metric   // by name
-	since    time.Time            // when it began to watch
+	nameless map[Source]*unnamed
+	since    time.Time // when it began to watch
 }
 
 // NewLedger makes an empty ledger.
 func NewLedger(now time.Time) *Ledger {
-	return &Ledger{accounts: map[Key]*account{}, used: map[string]time.Time{}, metrics: map[string]*metric{}, since: now}
+	return &Ledger{accounts: map[Key]*account{}, used: map[string]time.Time{}, metrics: map[string]*metric{}, nameless: map[Source]*unnamed{}, since: now}
 }
 
 // Took counts what was stored of a sender.
@@ -237,9 +238,11 @@ func (l *Ledger) unused(a *account, now time.Time) bool {
 // Gap is telemetry that should be there.
 type Gap struct {
 	Signal, Service string
-	Kind            string // stopped, missing, unused, heavy
+	Kind            string // stopped, missing, unused, heavy, wide, nameless
 	Since           time.Time
 	Why             string
+	Source          Source // of kind nameless, with its sender's address
+	Sender          string
 }
 
 // Gaps are what is wrong now: expects are the signals that each service is declared to
@@ -260,12 +263,13 @@ func (l *Ledger) Gaps(expects map[string][]string, now time.Time) []Gap {
 		switch {
 		case p.service == "" || p.service == "(other)":
 		case a.stopped(now):
-			out = append(out, Gap{p.signal, p.service, "stopped", a.Last, fmt.Sprintf("%s of %s have stopped: the last came at %s", p.signal, p.service, a.Last.UTC().Format("2006-01-02 15:04 MST"))})
+			out = append(out, Gap{Signal: p.signal, Service: p.service, Kind: "stopped", Since: a.Last, Why: fmt.Sprintf("%s of %s have stopped: the last came at %s", p.signal, p.service, a.Last.UTC().Format("2006-01-02 15:04 MST"))})
 		case l.unused(a, now):
-			out = append(out, Gap{p.signal, p.service, "unused", a.First, fmt.Sprintf("nobody has asked for the %s of %s, and no rule has, for 30 days", p.signal, p.service)})
+			out = append(out, Gap{Signal: p.signal, Service: p.service, Kind: "unused", Since: a.First, Why: fmt.Sprintf("nobody has asked for the %s of %s, and no rule has, for 30 days", p.signal, p.service)})
 		}
 	}
 	out = append(out, l.heavy(now)...)
+	out = append(out, l.unnamed(now)...)
 	if now.Sub(l.since) >= time.Hour {
 		for service, signals := range expects {
 			for _, s := range signals {
@@ -274,13 +278,13 @@ func (l *Ledger) Gaps(expects map[string][]string, now time.Time) []Gap {
 					if a != nil {
 						since = a.Last
 					}
-					out = append(out, Gap{s, service, "missing", since, fmt.Sprintf("%s is declared to send %s, and none have come for a day", service, s)})
+					out = append(out, Gap{Signal: s, Service: service, Kind: "missing", Since: since, Why: fmt.Sprintf("%s is declared to send %s, and none have come for a day", service, s)})
 				}
 			}
 		}
 	}
 	slices.SortFunc(out, func(a, b Gap) int {
-		return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.Signal, b.Signal), cmp.Compare(a.Kind, b.Kind))
+		return cmp.Or(cmp.Compare(a.Service, b.Service), cmp.Compare(a.Signal, b.Signal), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Source.Name, b.Source.Name))
 	})
 	return out
 }
@@ -307,7 +311,7 @@ func (l *Ledger) heavy(now time.Time) []Gap {
 		}
 		for service, n := range services {
 			if service != "" && n >= heavyBytes && float64(n) > heavyShare*float64(total[signal]) {
-				out = append(out, Gap{signal, service, "heavy", now, fmt.Sprintf("%s sends %.0f %% of all %s: %.3g GiB in a day", service, 100*float64(n)/float64(total[signal]), signal, float64(n)/(1<<30))})
+				out = append(out, Gap{Signal: signal, Service: service, Kind: "heavy", Since: now, Why: fmt.Sprintf("%s sends %.0f %% of all %s: %.3g GiB in a day", service, 100*float64(n)/float64(total[signal]), signal, float64(n)/(1<<30))})
 			}
 		}
 	}
@@ -319,12 +323,13 @@ type saved struct {
 	Accounts []*account           `json:"accounts"`
 	Used     map[string]time.Time `json:"used"`
 	Metrics  map[string]metric    `json:"metrics,omitempty"`
+	Nameless []*unnamed           `json:"nameless,omitempty"`
 }
 
 // Save writes the ledger to a file, whole or not at all.
 func (l *Ledger) Save(path string) error {
 	l.mu.Lock()
-	out := saved{Since: l.since, Used: l.used, Metrics: l.metricsOf()}
+	out := saved{Since: l.since, Used: l.used, Metrics: l.metricsOf(), Nameless: l.sources()}
 	for _, a := range l.accounts {
 		out.Accounts = append(out.Accounts, a)
 	}
@@ -371,6 +376,9 @@ func Load(path string, now time.Time) (*Ledger, error) {
 	l.since = in.Since
 	for k, v := range in.Used {
 		l.used[k] = v
+	}
+	for _, u := range in.Nameless {
+		l.nameless[u.Source] = u
 	}
 	for n, m := range in.Metrics {
 		l.metrics[n] = &m
