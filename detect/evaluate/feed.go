@@ -14,14 +14,23 @@ import (
 
 // feed tells those who follow a series what was appended to it, after it was committed.
 type feed struct {
-	mu   sync.RWMutex
-	refs map[storage.SeriesRef]*entry
+	mu    sync.RWMutex
+	pages map[uint64]*page // by the higher bits of the series' references
+	none  *entry           // of all series that nobody follows
 	// Followers, by the name of the metric and one more label that they ask to be equal,
 	// so that a new series is not held against each of ten thousand objectives.
 	names map[string]*followers
-	gen   int // goes up when followers change; entries of an older one are looked at again
-	swept int // how many refs there were after the last sweep
+	gen   atomic.Int64 // goes up when followers change; entries of an older one are looked at again
 }
+
+// page holds the entries of neighbouring references: the store counts them up, so that the
+// series of one request are likely to be on few pages.
+type page [1 << pageBits]atomic.Pointer[entry]
+
+const (
+	pageBits = 8
+	maxPages = 1 << 14 // of 2 KiB; then they begin anew, and what is known is found again
+)
 
 type followers struct {
 	by   map[labels.Label][]*states
@@ -30,7 +39,7 @@ type followers struct {
 
 // entry is what is known of one series of the store.
 type entry struct {
-	gen  int
+	gen  int64
 	subs []*subscription
 	st   atomic.Int64 // the start timestamp that came last
 }
@@ -53,7 +62,7 @@ type arrival struct {
 }
 
 func newFeed() *feed {
-	return &feed{refs: map[storage.SeriesRef]*entry{}, names: map[string]*followers{}}
+	return &feed{pages: map[uint64]*page{}, names: map[string]*followers{}}
 }
 
 func (f *feed) follow(w *states) {
@@ -69,7 +78,7 @@ func (f *feed) follow(w *states) {
 	} else {
 		n.rest = append(n.rest, w)
 	}
-	f.gen++
+	f.gen.Add(1)
 }
 
 func (f *feed) leave(w *states) {
@@ -88,41 +97,54 @@ func (f *feed) leave(w *states) {
 	if len(n.by) == 0 && len(n.rest) == 0 {
 		delete(f.names, w.name)
 	}
-	f.gen++
+	f.gen.Add(1)
 }
 
-// lookup returns the entry of a series, made or brought up to date if need be.
-func (f *feed) lookup(ref storage.SeriesRef, ls labels.Labels) *entry {
+// page returns the page of a reference.
+func (f *feed) page(ref storage.SeriesRef) *page {
+	no := uint64(ref) >> pageBits
 	f.mu.RLock()
-	e := f.refs[ref]
-	fresh := e != nil && e.gen == f.gen
+	p := f.pages[no]
 	f.mu.RUnlock()
-	if fresh {
+	if p != nil {
+		return p
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if p = f.pages[no]; p == nil {
+		if len(f.pages) >= maxPages {
+			clear(f.pages)
+		}
+		p = &page{}
+		f.pages[no] = p
+	}
+	return p
+}
+
+// lookup returns the entry of a series on its page, made or brought up to date if need be.
+func (f *feed) lookup(on *page, ref storage.SeriesRef, ls labels.Labels) *entry {
+	slot := &on[ref&(1<<pageBits-1)]
+	if e := slot.Load(); e != nil && e.gen == f.gen.Load() {
 		return e
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	e = f.refs[ref]
-	if e != nil && e.gen == f.gen {
-		return e
+	old := slot.Load()
+	if old != nil && old.gen == f.gen.Load() {
+		return old
 	}
-	old := e
-	e = &entry{gen: f.gen}
+	e := &entry{gen: f.gen.Load()}
 	if old != nil {
 		e.st.Store(old.st.Load())
 	}
-	f.match(e, old, ls)
-	f.refs[ref] = e
-	if len(f.refs) > 2*f.swept+10_000 {
-		f.sweep()
+	if f.match(e, old, ls); len(e.subs) == 0 {
+		if f.none == nil || f.none.gen != e.gen {
+			f.none = &entry{gen: e.gen}
+		}
+		e = f.none
 	}
+	slot.Store(e)
 	return e
-}
-
-// sweep forgets what is known; it is found again when the next sample comes.
-func (f *feed) sweep() {
-	clear(f.refs)
-	f.swept = 0
 }
 
 func (f *feed) match(e, old *entry, ls labels.Labels) {
@@ -178,6 +200,8 @@ func (a followedAppendable) AppenderV2(ctx context.Context) storage.AppenderV2 {
 type transaction struct {
 	storage.AppenderV2
 	feed    *feed
+	page    *page // that was looked at last
+	pageNo  uint64
 	pending *[]told // nil when there are none
 }
 
@@ -198,7 +222,10 @@ func (a *transaction) Append(ref storage.SeriesRef, ls labels.Labels, st, t int6
 	if got == 0 { // not taken; an error beside a reference is about exemplars only
 		return got, err
 	}
-	if e := a.feed.lookup(got, ls); len(e.subs) > 0 {
+	if no := uint64(got) >> pageBits; a.page == nil || a.pageNo != no {
+		a.page, a.pageNo = a.feed.page(got), no
+	}
+	if e := a.feed.lookup(a.page, got, ls); len(e.subs) > 0 {
 		if a.pending == nil {
 			a.pending = lists.Get().(*[]told)
 		}

@@ -7,24 +7,63 @@ import (
 	"github.com/evenkeel/evenkeel/detect/window"
 )
 
-// box is a batch of arrivals on its way.
-type box struct{ in []arrival }
+// box is a batch of arrivals on its way. Nearly all of them hold a few; where many arrive
+// between two evaluations there are several, so that none is ever copied into a larger one.
+type box struct {
+	in   []arrival
+	next *box // with what arrived later
+}
+
+// maxBox is how many arrivals a box holds.
+const maxBox = 1024
 
 // boxes that are empty: few states have arrivals at any one time.
 var boxes = sync.Pool{New: func() any { return &box{} }}
 
+// inbox is what has arrived, in that order.
+type inbox struct {
+	first, last *box
+	n           int
+	overflow    bool // there was no more room, and what came was left out
+}
+
+// put adds an arrival. It returns whether it is the first.
+func (i *inbox) put(a arrival) (first bool) {
+	if first = i.empty(); first {
+		i.first = boxes.Get().(*box)
+		i.last = i.first
+	}
+	if i.overflow || i.n >= maxInbox {
+		i.overflow = true
+		return first
+	}
+	if len(i.last.in) >= maxBox {
+		b := boxes.Get().(*box)
+		i.last.next, i.last = b, b
+	}
+	i.last.in = append(i.last.in, a)
+	i.n++
+	return first
+}
+
+func (i *inbox) empty() bool { return i.first == nil }
+
+// free gives the boxes back.
+func (i *inbox) free() {
+	for b := i.first; b != nil; {
+		next := b.next
+		clear(b.in)
+		b.in, b.next = b.in[:0], nil
+		boxes.Put(b)
+		b = next
+	}
+	*i = inbox{}
+}
+
 // arrive is called by whoever has appended.
 func (s *states) arrive(a arrival) {
 	s.inMu.Lock()
-	first := s.inbox == nil && !s.overflow
-	if first {
-		s.inbox = boxes.Get().(*box)
-	}
-	if s.overflow || len(s.inbox.in) >= maxInbox {
-		s.overflow = true
-	} else {
-		s.inbox.in = append(s.inbox.in, a)
-	}
+	first := s.inbox.put(a)
 	s.inMu.Unlock()
 	if first {
 		for _, u := range s.who() {
@@ -37,7 +76,7 @@ func (s *states) arrive(a arrival) {
 // waiting says whether there is something that a family has not seen at a time.
 func (s *states) waiting(f *family, now int64) bool {
 	s.inMu.Lock()
-	arrived := s.inbox != nil || s.overflow
+	arrived := !s.inbox.empty()
 	s.inMu.Unlock()
 	if arrived {
 		return true
@@ -50,21 +89,29 @@ func (s *states) waiting(f *family, now int64) bool {
 // collect takes in what has arrived, where its time has come.
 func (s *states) collect(now int64) {
 	s.inMu.Lock()
-	batch, overflow := s.inbox, s.overflow
-	s.inbox, s.overflow = nil, false
+	in := s.inbox
+	s.inbox = inbox{}
 	s.inMu.Unlock()
-	if overflow {
+	defer in.free()
+	if in.overflow {
 		s.release()
-	}
-	if batch == nil {
 		return
 	}
 	low := int64(farAway)
-	for i := range batch.in {
-		if overflow {
-			break
-		}
-		a := &batch.in[i]
+	for b := in.first; b != nil; b = b.next {
+		low = min(low, s.sortIn(b.in, now))
+	}
+	if low < farAway {
+		s.touch(low)
+	}
+}
+
+// sortIn takes what may be taken at a time, and keeps for later what may not. It returns the
+// earliest time that was taken.
+func (s *states) sortIn(in []arrival, now int64) (low int64) {
+	low = farAway
+	for i := range in {
+		a := &in[i]
 		switch {
 		case s.loaded:
 			if s.offset > queued {
@@ -85,14 +132,7 @@ func (s *states) collect(now int64) {
 			s.touch(never)
 		}
 	}
-	if low < farAway {
-		s.touch(low)
-	}
-	clear(batch.in)
-	batch.in = batch.in[:0]
-	if cap(batch.in) <= 1<<14 {
-		boxes.Put(batch)
-	}
+	return low
 }
 
 // takeIn takes the samples whose time has come.

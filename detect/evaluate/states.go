@@ -56,9 +56,8 @@ type states struct {
 	users   atomic.Pointer[[]*user] // changed under the lock of the engine
 	loading atomic.Bool             // the lock is held for long
 
-	inMu     sync.Mutex
-	inbox    *box
-	overflow bool
+	inMu  sync.Mutex
+	inbox inbox
 
 	mu      sync.Mutex // guards what follows
 	resumed bool       // a snapshot was tried
