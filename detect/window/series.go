@@ -213,6 +213,10 @@ func (s *Series) forgetSums() {
 	}
 }
 
+// largeTail is from how many bytes on a tail is given more room than it needs: the copying
+// costs more than the memory, because few series have samples so often.
+const largeTail = 4096
+
 // makeRoom drops what no window reads any more, and grows the tail a little.
 func (s *Series) makeRoom() {
 	first := uint32(len(s.tail))
@@ -223,7 +227,11 @@ func (s *Series) makeRoom() {
 	}
 	rest := s.tail[first:]
 	if len(rest)+32 > cap(s.tail) {
-		s.tail = append(make([]byte, 0, len(rest)+len(rest)/32+32), rest...)
+		more := len(rest) / 32
+		if len(rest) >= largeTail {
+			more = len(rest) / 8
+		}
+		s.tail = append(make([]byte, 0, len(rest)+more+32), rest...)
 	} else {
 		s.tail = s.tail[:copy(s.tail[:cap(s.tail)], rest)]
 	}
