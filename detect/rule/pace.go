@@ -23,7 +23,7 @@ const (
 	// breath is the shortest time between two evaluations of a group.
 	breath = 20 * time.Millisecond
 	// share of one core that evaluations on arrival may take: one part in so many.
-	share = 8
+	share = 16
 )
 
 // paces are the groups' own: what each follows and when it was evaluated.

@@ -74,7 +74,7 @@ func New(o Options) *Runner {
 		QueryFunc:   r.paces.query,
 		NotifyFunc:  r.notify, Context: ctx, AppendableV2: o.Appendable, Queryable: o.Queryable, Registerer: o.Registerer,
 		Logger:          slog.New(newSeldom(o.Logger.Handler())),
-		OutageTolerance: time.Hour, ForGracePeriod: 10 * time.Second, ResendDelay: resendDelay, GroupLoader: loader{r},
+		OutageTolerance: time.Hour, ForGracePeriod: 10 * time.Second, ResendDelay: resendDelay, GroupLoader: loader{r}, RuleDependencyController: inOrder{},
 		RestoreNewRuleGroups: true, Parser: parser.NewParser(parser.Options{}),
 		DefaultRuleQueryOffset: func() time.Duration { return 0 },
 	})
@@ -95,8 +95,28 @@ func (l loader) Load(identifier string, _ bool, _ model.ValidationScheme) (*rule
 }
 
 func (l loader) Parse(query string) (parser.Expr, error) {
-	return parser.NewParser(parser.Options{}).ParseExpr(query)
+	expr, err := parser.NewParser(parser.Options{}).ParseExpr(query)
+	if err != nil {
+		return nil, err
+	}
+	return written{expr, expr.String()}, nil
 }
+
+// written is an expression that knows how it is written: the manager asks several times at
+// each evaluation.
+type written struct {
+	parser.Expr
+	text string
+}
+
+func (w written) String() string { return w.text }
+
+// inOrder leaves the rules of a group in their order, which is how they are evaluated: what
+// depends on what need not be known.
+type inOrder struct{}
+
+// AnalyseRules implements rules.RuleDependencyController.
+func (inOrder) AnalyseRules([]rules.Rule) {}
 
 // Apply takes over the rules and objectives of a workspace. Groups that are the same
 // keep their state; findings of rules that are gone are resolved.
