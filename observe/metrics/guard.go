@@ -37,9 +37,9 @@ type Guard struct {
 	drops    drops
 	failure  error // of the store: nothing of this batch may be acknowledged
 
-	last   map[storage.SeriesRef]sample // the newest of this batch, by series
-	late   map[instant]sample           // those of this batch that are out of order
-	past   storage.Querier              // of the time of the last late sample
+	last   *newest            // the newest sample of this batch, of each series
+	late   map[instant]sample // those of this batch that are out of order
+	past   storage.Querier    // of the time of the last late sample
 	pastOf int64
 }
 

@@ -49,9 +49,9 @@ func (s sample) float() *histogram.FloatHistogram {
 // value, is accepted again.
 func (g *Guard) put(id storage.SeriesRef, ls labels.Labels, st int64, s sample, opts storage.AOptions) (storage.SeriesRef, error) {
 	onlyInOrder := opts.RejectOutOfOrder
-	if prev, again := g.last[id]; id != 0 && again && s.t <= prev.t {
+	if prev := g.last.of(id); prev != nil && s.t <= prev.t {
 		if s.t == prev.t {
-			if s.equal(prev) {
+			if s.equal(*prev) {
 				return id, nil
 			}
 			return id, duplicate(ls, s.t)
@@ -65,7 +65,7 @@ func (g *Guard) put(id storage.SeriesRef, ls labels.Labels, st int64, s sample, 
 	got, err := g.AppenderV2.Append(id, ls, st, s.t, s.v, s.h, s.fh, opts)
 	switch {
 	case err == nil || errors.Is(err, (*storage.AppendPartialError)(nil)):
-		g.last[got] = s
+		g.last.put(got, s)
 		return got, err
 	case errors.Is(err, storage.ErrOutOfOrderSample) && !onlyInOrder && g.window > 0:
 		opts.RejectOutOfOrder = false
@@ -144,8 +144,8 @@ func (g *Guard) stored(ls labels.Labels, t int64) (sample, bool, error) {
 
 // end lets go of what only a batch under way needs.
 func (g *Guard) end() {
-	if g.last != nil && len(g.last) <= 10_000 { // a larger one is not worth its memory
-		clear(g.last)
+	if g.last != nil && len(g.last.slots) <= maxNewest {
+		g.last.begin()
 		lasts.Put(g.last)
 	}
 	g.last = nil

@@ -163,8 +163,8 @@ var _ storage.AppendableV2 = (*Door)(nil)
 // AppenderV2 implements storage.AppendableV2; the result is a *Guard.
 func (d *Door) AppenderV2(ctx context.Context) storage.AppenderV2 { return d.Begin(ctx) }
 
-// lasts are maps for batches: to grow one for each costs more than to store its samples.
-var lasts = sync.Pool{New: func() any { return map[storage.SeriesRef]sample{} }}
+// lasts are for batches: to grow one for each costs more than to store its samples.
+var lasts = sync.Pool{New: func() any { return newNewest() }}
 
 // Begin begins a batch.
 func (d *Door) Begin(ctx context.Context) *Guard {
@@ -172,7 +172,7 @@ func (d *Door) Begin(ctx context.Context) *Guard {
 	g := &Guard{
 		AppenderV2: d.store.AppenderV2(ctx), ctx: ctx, door: d, limits: limits,
 		newest: now.Add(limits.Future).UnixMilli(), oldest: math.MinInt64, window: d.store.window.Milliseconds(),
-		last: lasts.Get().(map[storage.SeriesRef]sample),
+		last: lasts.Get().(*newest),
 	}
 	if d.store.retention > 0 {
 		g.oldest = now.Add(-d.store.retention).UnixMilli()
