@@ -75,8 +75,7 @@ type Book struct {
 type kept struct {
 	mu    sync.Mutex
 	of    *declare.Objective
-	slot  time.Duration
-	past  []Slot
+	past  *past
 	bads  map[[2]int64]float64 // of closed stretches, in Unix milliseconds
 	given *Report
 }
@@ -122,8 +121,8 @@ func (b *Book) report(ctx context.Context, k *kept, o *declare.Objective, spacin
 		r.End = end.UTC()
 	}
 	_, _, r.Unit = objective.Tally(o, time.Minute)
-	shortest := max(4*spacing, 2*o.SliceWindow, time.Second) // what a slot must be to hold samples
-	if err := b.look(ctx, k, r, o, shortest, now); err != nil {
+	open, err := b.look(ctx, k, r, o, spacing, now)
+	if err != nil {
 		return nil, err
 	}
 	if err := b.burns(ctx, r, o, spacing, now); err != nil {
@@ -132,51 +131,24 @@ func (b *Book) report(ctx context.Context, k *kept, o *declare.Objective, spacin
 	if r.Spent == nil {
 		return r, nil
 	}
-	if err := b.forecasts(ctx, r, o, spacing, shortest, now); err != nil {
-		return nil, err
-	}
+	r.forecasts(o, k.past, open, spacing)
 	return r, b.attribute(ctx, k, r, o, spacing, now)
 }
 
-// look sums up the period in slots; those that have ended are kept.
-func (b *Book) look(ctx context.Context, k *kept, r *Report, o *declare.Objective, shortest time.Duration, now time.Time) error {
-	slot := max(((r.span() / pastSlots).Truncate(time.Second))+time.Second, shortest)
-	if o.Window.Calendar { // the same all through the period
-		slot = max((o.Window.Length/pastSlots).Truncate(time.Second)+time.Second, shortest)
+// look sums up the period in slots. It returns what has not settled yet.
+func (b *Book) look(ctx context.Context, k *kept, r *Report, o *declare.Objective, spacing time.Duration, now time.Time) (open []Slot, err error) {
+	shortest := max(4*spacing, 2*o.SliceWindow, time.Second) // what a slot must be to hold samples
+	windows := slices.DeleteFunc(objective.Windows(o, spacing), func(w time.Duration) bool { return w >= o.Window.Length })
+	if p := newPast(append(windows, o.Window.Length), shortest); k.past == nil || !k.past.same(p) {
+		k.past = p
 	}
-	if k.slot != slot {
-		k.slot, k.past = slot, nil
+	if err := k.past.advance(ctx, b, o, r.From, now); err != nil {
+		return nil, err
 	}
-	begin := r.From.Truncate(slot)
-	k.past = slices.DeleteFunc(k.past, func(s Slot) bool { return !s.To.After(r.From) })
-	next := begin.Add(slot)
-	if n := len(k.past); n > 0 {
-		next = k.past[n-1].To.Add(slot)
+	if open, err = k.past.open(ctx, b, o, shortest, now); err != nil {
+		return nil, err
 	}
-	if last := now.Add(-settled).Truncate(slot); !next.After(last) {
-		more, err := b.slots(ctx, o, slot, next, last)
-		if err != nil {
-			return err
-		}
-		k.past = append(k.past, more...)
-		next = last.Add(slot)
-	}
-	r.Past = slices.Clone(k.past)
-	if last := now.Truncate(slot); !next.After(last) { // late samples may come to these still
-		more, err := b.slots(ctx, o, slot, next, last)
-		if err != nil {
-			return err
-		}
-		r.Past = append(r.Past, more...)
-		next = last.Add(slot)
-	}
-	if rest := now.Sub(next.Add(-slot)).Truncate(time.Second); rest >= shortest {
-		more, err := b.slots(ctx, o, rest, now, now)
-		if err != nil {
-			return err
-		}
-		r.Past = append(r.Past, more...)
-	}
+	r.Past = k.past.since(o.Window.Length, r.From, open)
 	if len(r.Past) > 0 && r.Past[0].From.Before(r.From) { // only what lies in the period
 		s := &r.Past[0]
 		share := s.To.Sub(r.From).Seconds() / s.To.Sub(s.From).Seconds()
@@ -185,7 +157,7 @@ func (b *Book) look(ctx context.Context, k *kept, r *Report, o *declare.Objectiv
 	for _, s := range r.Past {
 		r.Bad, r.All = r.Bad+s.Bad, r.All+s.All
 	}
-	return nil
+	return open, nil
 }
 
 func (r *Report) span() time.Duration { return r.At.Sub(r.From) }
@@ -262,18 +234,9 @@ func (b *Book) burns(ctx context.Context, r *Report, o *declare.Objective, spaci
 // one that is seen well enough, while it burns too fast over it and still does now;
 // otherwise from the longest: what goes on now is told at once, and a quiet hour does
 // not make a bad week good.
-func (b *Book) forecasts(ctx context.Context, r *Report, o *declare.Objective, spacing, shortest time.Duration, now time.Time) error {
-	windows := objective.Windows(o, spacing)
-	for _, w := range windows {
-		slot := max((w / recentSlots).Truncate(time.Second), shortest)
-		n := int(w / slot)
-		if n < 1 {
-			continue
-		}
-		recent, err := b.slots(ctx, o, slot, now.Add(-time.Duration(n-1)*slot), now)
-		if err != nil {
-			return err
-		}
+func (r *Report) forecasts(o *declare.Objective, p *past, open []Slot, spacing time.Duration) {
+	for _, w := range objective.Windows(o, spacing) {
+		recent := p.since(min(w, o.Window.Length), r.At.Add(-w), open)
 		f := Predict(Sight{Now: r.At, Budget: o.Budget(), From: r.From, End: r.End, Past: r.Past, Recent: recent})
 		f.Window = model.Duration(w).String()
 		if *r.Spent >= 1 { // by the rule's own number, whatever the slots say
@@ -283,7 +246,7 @@ func (b *Book) forecasts(ctx context.Context, r *Report, o *declare.Objective, s
 		r.Forecasts = append(r.Forecasts, f)
 	}
 	if len(r.Forecasts) == 0 {
-		return nil
+		return
 	}
 	f := r.Forecasts[len(r.Forecasts)-1]
 	if r.Forecasts[0].Rate > 1 {
@@ -292,5 +255,4 @@ func (b *Book) forecasts(ctx context.Context, r *Report, o *declare.Objective, s
 		}
 	}
 	r.Forecast = &f
-	return nil
 }

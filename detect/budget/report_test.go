@@ -158,14 +158,16 @@ func TestReport(t *testing.T) {
 // look0 is a report's period, of a book that has kept nothing.
 func (b *Book) look0(ctx context.Context, o *declare.Objective, now time.Time) (*Report, error) {
 	r := &Report{At: now, From: now.Add(-o.Window.Length)}
-	return r, b.look(ctx, &kept{of: o, bads: map[[2]int64]float64{}}, r, o, 2*time.Minute, now)
+	_, err := b.look(ctx, &kept{of: o, bads: map[[2]int64]float64{}}, r, o, 30*time.Second, now)
+	return r, err
 }
 
 func TestForecastOfAReport(t *testing.T) {
 	e := shop(t, 0.5) // as if half were left
 	b := New(Options{Ranges: e.Ranges, Query: e.Query})
 	early := now.Add(-2 * time.Hour) // two hours into the second outage
-	r, err := b.report(t.Context(), &kept{of: availability, bads: map[[2]int64]float64{}}, availability, 30*time.Second, early)
+	k := &kept{of: availability, bads: map[[2]int64]float64{}}
+	r, err := b.report(t.Context(), k, availability, 30*time.Second, early)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -174,9 +176,11 @@ func TestForecastOfAReport(t *testing.T) {
 	}
 	half := 0.5
 	r.Spent = &half
-	if err := b.forecasts(t.Context(), r, availability, 30*time.Second, 2*time.Minute, early); err != nil {
+	open, err := k.past.open(t.Context(), b, availability, 2*time.Minute, early)
+	if err != nil {
 		t.Fatal(err)
 	}
+	r.forecasts(availability, k.past, open, 30*time.Second)
 	f := *r.Forecast
 	if f.Window == r.Forecasts[len(r.Forecasts)-1].Window {
 		t.Errorf("it burns now, and is told from %s", f.Window)
