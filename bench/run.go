@@ -42,7 +42,7 @@ type Scale struct {
 var (
 	Full = Scale{
 		Data: Data{Services: 100, Days: 30}, Pairs: 5, Ticks: 60, Raw: 100, Victoria: 20, Many: 10_000, History: 2 * time.Hour, Seconds: 60,
-		Replay: 10, ReplayDays: 30, Trials: 200, Pushes: 200, LogBatches: 100, SpanBatches: 200, LogRows: 100_000_000, AlertGroups: 50_000,
+		Replay: 10, ReplayDays: 30, Trials: 200, Pushes: 1000, LogBatches: 100, SpanBatches: 200, LogRows: 100_000_000, AlertGroups: 50_000,
 	}
 	Quick = Scale{
 		Data: Data{Services: 10, Days: 4}, Pairs: 3, Ticks: 30, Raw: 5, Victoria: 5, Many: 500, History: 30 * time.Minute, Seconds: 20,
