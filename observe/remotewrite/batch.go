@@ -64,7 +64,7 @@ func (b *batch) plain(h *handler, scratch *scratch, n name, c *called, index int
 	case c != nil:
 		c.is(s.ref)
 	default:
-		c = &called{labels: s.labels}
+		c = &called{name: n, labels: s.labels}
 		c.is(s.ref)
 		h.known.put(n, c)
 	}

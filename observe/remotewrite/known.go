@@ -43,8 +43,10 @@ type known struct {
 }
 
 type called struct {
+	name   name
 	labels labels.Labels
-	ref    atomic.Uint64 // the store may give a series another one after a while
+	ref    atomic.Uint64          // the store may give a series another one after a while
+	next   atomic.Pointer[called] // that came after it the last time: senders keep an order
 }
 
 func (c *called) is(ref storage.SeriesRef) {
@@ -64,6 +66,23 @@ func (k *known) under(limits declare.Limits) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.limits, k.young, k.old = limits, map[name]*called{}, nil
+}
+
+// after returns the series of a name that follows another one in a message, nil when it is
+// not known. The other is nil for the first.
+func (k *known) after(last *called, n name) *called {
+	if last == nil {
+		return k.get(n)
+	}
+	next := last.next.Load()
+	if next != nil && next.name == n {
+		return next
+	}
+	c := k.get(n)
+	if c != nil {
+		last.next.Store(c)
+	}
+	return c
 }
 
 // get returns the series of a name, nil when it is not known.

@@ -43,7 +43,7 @@ var scratches = sync.Pool{New: func() any { return &scratch{builder: labels.NewS
 func (h *handler) storeV1(r *http.Request, body []byte, written *stats) error {
 	b, s := h.begin(r, written), scratches.Get().(*scratch)
 	defer scratches.Put(s)
-	index := 0
+	index, last := 0, (*called)(nil)
 	w := wire{rest: body}
 	for num, kind, ok := w.next(); ok; num, kind, ok = w.next() {
 		if num != 1 {
@@ -57,13 +57,14 @@ func (h *handler) storeV1(r *http.Request, body []byte, written *stats) error {
 		}
 		if plain {
 			n := nameOf(s.written)
-			c := h.known.get(n)
+			c := h.known.after(last, n)
 			if c == nil {
 				if err := s.readLabels(); err != nil {
 					return h.drop(b, err)
 				}
 			}
 			b.plain(h, s, n, c, index)
+			last = c
 		} else if err := b.wholeV1(message, s, index); err != nil {
 			return h.drop(b, err)
 		}
@@ -166,7 +167,7 @@ func (h *handler) storeV2(r *http.Request, body []byte, written *stats) error {
 	if err := s.readSymbols(body); err != nil {
 		return h.drop(b, err)
 	}
-	index := 0
+	index, last := 0, (*called)(nil)
 	w := wire{rest: body}
 	for num, kind, ok := w.next(); ok; num, kind, ok = w.next() {
 		if num != 5 {
@@ -182,7 +183,9 @@ func (h *handler) storeV2(r *http.Request, body []byte, written *stats) error {
 			b.refuse(len(s.samples)+s.native, index, refusal)
 		} else if plain {
 			n := s.name()
-			b.plain(h, s, n, h.known.get(n), index)
+			c := h.known.after(last, n)
+			b.plain(h, s, n, c, index)
+			last = c
 		} else if err := b.wholeV2(message, s, index); err != nil {
 			return h.drop(b, err)
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"math"
 	"net/http"
 	"net/http/httptest"
@@ -370,6 +371,46 @@ func TestKnownSeries(t *testing.T) {
 	}
 	if n, series := r.stored(), r.store.Head().NumSeries(); n != 1 || series != 1 {
 		t.Errorf("%d samples of %d series, expected 1 of 1", n, series)
+	}
+}
+
+// TestKnownSeriesInAnyOrder: what came after a series the last time is no more than a guess.
+func TestKnownSeriesInAnyOrder(t *testing.T) {
+	r := start(t)
+	now := time.Now().UnixMilli()
+	want := map[string]string{}
+	for i, order := range []string{"abcde", "abcde", "edcba", "acbed", "aabbc", "bd", "abcde", "fabcd"} {
+		var v1 prompb.WriteRequest
+		v2 := writev2.Request{Symbols: []string{"", "__name__"}}
+		for k, name := range strings.Split(order, "") {
+			at, v := now+int64(10*i+k), float64(100*i+k)
+			want[name] += fmt.Sprint(" ", v)
+			v1.Timeseries = append(v1.Timeseries, seriesV1(at, v, "__name__", name))
+			v2.Symbols = append(v2.Symbols, name)
+			v2.Timeseries = append(v2.Timeseries, writev2.TimeSeries{LabelsRefs: []uint32{1, uint32(2 + k)}, Samples: []writev2.Sample{{Timestamp: at, Value: v}}})
+		}
+		m := proto.Message(&v1)
+		if i%4 > 1 {
+			m = &v2
+		}
+		if w := r.send(m); w.Code != http.StatusNoContent {
+			t.Fatalf("%s: %d %s", order, w.Code, w.Body)
+		}
+	}
+	q, err := r.store.Querier(math.MinInt64, math.MaxInt64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer q.Close()
+	got := map[string]string{}
+	for set := q.Select(t.Context(), false, nil, labels.MustNewMatcher(labels.MatchRegexp, "__name__", ".+")); set.Next(); {
+		for it := set.At().Iterator(nil); it.Next() != 0; {
+			_, v := it.At()
+			got[set.At().Labels().Get("__name__")] += fmt.Sprint(" ", v)
+		}
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("stored %v, want %v", got, want)
 	}
 }
 
