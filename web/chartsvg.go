@@ -61,7 +61,7 @@ func (c *Chart) SVG() template.HTML {
 			}
 			continue
 		}
-		p(`<path class="line s%d" d="%s"><title>%s</title></path>`, i%6, linePath(c.X, s.Values, x, y), esc(s.Label))
+		p(`<path class="line s%d t%d" d="%s"><title>%s</title></path>`, i%6, i/6%3, linePath(c.X, s.Values, x, y), esc(s.Label))
 	}
 	for _, m := range c.Marks {
 		if at := x(m.At); at >= svgLeft && at <= svgWidth-svgRight {

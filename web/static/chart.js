@@ -3,6 +3,8 @@
 "use strict";
 (() => {
   const inks = ["--accent", "--warn", "--ok", "--info", "--bad", "--off"];
+  // Lines of one colour are told apart by their strokes.
+  const strokes = [undefined, [7, 3], [2, 2]];
   const drawn = new Map(); // plot element → uPlot
   // A chart is as wide as its place, whatever changes that: the window, a scroll bar.
   const sizes = new ResizeObserver((all) => {
@@ -118,7 +120,7 @@
       width: plot.clientWidth, height: 190, padding: [14, 20, 0, 0],
       tzDate: (ts) => uPlot.tzDate(new Date(ts * 1e3), "Etc/UTC"),
       cursor: { drag: { x: true, y: false }, points: { size: 6 } },
-      legend: { live: true },
+      legend: { live: true, markers: { dash: (u, i) => ["solid", "dashed", "dotted"][strokes.indexOf(u.series[i].dash)] || "solid" } },
       scales: {
         x: { time: true },
         y: { range: (u, lo, hi) => {
@@ -138,7 +140,7 @@
       series: [
         { label: "UTC", value: (u, t) => (t == null ? "" : utc(t, 1)) },
         ...data.series.map((s, i) => ({
-          label: s.label, stroke: () => ink(inks[i % inks.length]), width: data.dots ? 0 : 1.6, spanGaps: false, points: { show: data.dots || s.values.filter((v) => v != null).length < 3, fill: data.dots ? () => ink(inks[i % inks.length]) : undefined },
+          label: s.label, stroke: () => ink(inks[i % inks.length]), dash: strokes[Math.floor(i / inks.length) % strokes.length], width: data.dots ? 0 : 1.6, spanGaps: false, points: { show: data.dots || s.values.filter((v) => v != null).length < 3, fill: data.dots ? () => ink(inks[i % inks.length]) : undefined },
           value: (u, v, at, j) => { const one = j == null ? null : raw[i][j]; return one == null ? "–" : unit(one); },
           fill: data.stack && i === 0 ? () => faint(inks[0]) : undefined,
         })),
