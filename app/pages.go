@@ -21,7 +21,7 @@ import (
 // pages are what people look at.
 func (a *App) pages() (http.Handler, error) {
 	return web.New(web.Options{
-		Workspace: a.ws, WorkspaceProblems: a.refused, Journal: a.db, Findings: a.findings, Incidents: a.incidents, Desk: a.incidents, Outcomes: a.outcomes, OutcomeLinks: a.outcomes, AlertReview: a.tuning, StatusPages: a.status, Changes: a.changes,
+		Workspace: a.ws, WorkspaceProblems: a.refused, Link: a.link, Journal: a.db, Findings: a.findings, Incidents: a.incidents, Desk: a.incidents, Outcomes: a.outcomes, OutcomeLinks: a.outcomes, AlertReview: a.tuning, StatusPages: a.status, Changes: a.changes,
 		Runs: a.runs, Reviews: a.reviews, Silences: silences{a.alerts}, Accounts: accounts{a.accounts},
 		Query: a.instant, QueryRange: a.series, Replay: a.replay, Hygiene: a.hygiene, Toil: a.toil, LogToil: a.logToil, Requests: a.requests, Delivery: a.delivery, Gate: a.gate, Gates: a.gates.List, Verification: a.verified.Get,
 		Guide: a.runs, Loans: a.accounts, Paging: api.Paging, Logs: a.logs, AskedLogs: a.askedLogs, Traces: a.traces, Exemplars: a.exemplars,

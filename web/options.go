@@ -35,6 +35,10 @@ type Options struct {
 	// no problems when it is in use.
 	WorkspaceProblems func() (declare.Problems, time.Time)
 
+	// Link is a path as people outside of this process reach it; nil: by external_url of
+	// the settings alone.
+	Link func(path string) string
+
 	Journal   journal.Reader
 	Findings  Findings
 	Incidents respond.Incidents

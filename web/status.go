@@ -127,13 +127,20 @@ type (
 	rss struct {
 		XMLName xml.Name   `xml:"rss"`
 		Version string     `xml:"version,attr"`
+		Atom    string     `xml:"xmlns:atom,attr"`
 		Channel rssChannel `xml:"channel"`
 	}
 	rssChannel struct {
 		Title       string    `xml:"title"`
 		Link        string    `xml:"link"`
 		Description string    `xml:"description"`
+		Self        rssSelf   `xml:"atom:link"`
 		Items       []rssItem `xml:"item"`
+	}
+	rssSelf struct { // where the feed itself is
+		Href string `xml:"href,attr"`
+		Rel  string `xml:"rel,attr"`
+		Type string `xml:"type,attr"`
 	}
 	rssItem struct {
 		Title       string  `xml:"title"`
@@ -151,7 +158,9 @@ type (
 // statusFeed has an item for each update, the newest first.
 func (s *site) statusFeed(w http.ResponseWriter, _ *http.Request, _ act.Identity, p status.Page) error {
 	link := s.url("/status/" + p.System)
-	feed := rss{Version: "2.0", Channel: rssChannel{Title: p.Title + " status", Link: link, Description: "What is said of " + p.Title}}
+	feed := rss{Version: "2.0", Atom: "http://www.w3.org/2005/Atom", Channel: rssChannel{
+		Title: p.Title + " status", Link: link, Description: "What is said of " + p.Title, Self: rssSelf{link + "/history.rss", "self", "application/rss+xml"},
+	}}
 	for _, list := range [][]status.Trouble{p.Active, p.History} {
 		for _, t := range list {
 			for _, u := range t.Updates {

@@ -106,8 +106,34 @@ func TestStatusPages(t *testing.T) {
 			t.Errorf("%s: %d", path, res.StatusCode)
 		}
 	}
-	var feed rss
-	if err := xml.Unmarshal([]byte(body(t, ask("/status/shop/history.rss"))), &feed); err != nil || len(feed.Channel.Items) != 3 || feed.Channel.Items[0].Description != "Found <b>it</b>." || feed.Channel.Items[0].GUID.Text == feed.Channel.Items[1].GUID.Text {
+	// A reader has the feed without the page: its links are whole, also where evenkeel.yml does
+	// not say under which address people come.
+	o := e.options()
+	o.Link = func(path string) string { return "https://evenkeel.test" + path }
+	pages, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	pages.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/status/shop/history.rss", nil))
+	var feed struct {
+		Channel struct {
+			Links []struct {
+				XMLName xml.Name
+				Href    string `xml:"href,attr"`
+				Text    string `xml:",chardata"`
+			} `xml:"link"`
+			Items []struct {
+				Link        string `xml:"link"`
+				Description string `xml:"description"`
+				GUID        string `xml:"guid"`
+			} `xml:"item"`
+		} `xml:"channel"`
+	}
+	const at = "https://evenkeel.test/status/shop"
+	err = xml.Unmarshal(w.Body.Bytes(), &feed)
+	if c := feed.Channel; err != nil || len(c.Items) != 3 || c.Items[0].Description != "Found <b>it</b>." || c.Items[0].GUID == c.Items[1].GUID || c.Items[0].Link != at+"#incident-7" || !strings.HasPrefix(c.Items[0].GUID, at) ||
+		len(c.Links) != 2 || c.Links[0].Text != at || c.Links[1].Href != at+"/history.rss" || c.Links[1].XMLName.Space != "http://www.w3.org/2005/Atom" {
 		t.Errorf("%+v %v", feed, err)
 	}
 

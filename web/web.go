@@ -222,6 +222,9 @@ func (s *site) signedIn(h handler) http.Handler {
 
 // url is a path as people outside of this process reach it.
 func (s *site) url(path string) string {
+	if s.Link != nil {
+		return s.Link(path)
+	}
 	return strings.TrimSuffix(s.Workspace().Settings.ExternalURL, "/") + path
 }
 

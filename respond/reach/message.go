@@ -9,7 +9,7 @@ import (
 
 // message is what a person reads, whatever brings it.
 type message struct {
-	ID       string // stays the same over retries
+	ID       string // stays the same over retries; no other message of any server has it
 	Title    string
 	Text     string
 	URL      string // of the incident's page; "" for none
@@ -21,7 +21,7 @@ type message struct {
 }
 
 func (b *Book) message(j job, now time.Time) message {
-	m := message{ID: fmt.Sprintf("msg_%d", j.ID), Title: j.Title, Text: j.body, Severity: string(j.Severity), Incident: j.Incident, At: now}
+	m := message{ID: b.messageID(j.ID), Title: j.Title, Text: j.body, Severity: string(j.Severity), Incident: j.Incident, At: now}
 	if j.Incident != 0 {
 		m.URL = b.o.URL(fmt.Sprintf("/incidents/%d", j.Incident))
 	}
@@ -34,6 +34,12 @@ func (b *Book) message(j job, now time.Time) message {
 		m.Text += "You shadow somebody who was paged: nothing is asked of you.\n"
 	}
 	return m
+}
+
+// messageID names a message to whoever takes it: the same over retries, and no other one
+// of this or of another server's data, since a service folds what has one name.
+func (b *Book) messageID(delivery int64) string {
+	return fmt.Sprintf("msg_%d_%s", delivery, b.key.Sign(fmt.Sprintf("message %d", delivery))[:10])
 }
 
 // plain is the message for what shows text alone.

@@ -137,7 +137,7 @@ func request(w *declare.Workspace, way respond.ContactMethod, m message) (call, 
 		if priority == "" {
 			priority = "2"
 		}
-		h := map[string]string{"Title": headerText(m.Title), "Priority": priority, "Content-Type": "text/plain; charset=utf-8"}
+		h := map[string]string{"Title": headerText(m.Title), "Priority": priority, "Content-Type": "text/plain; charset=utf-8", "X-Sequence-ID": m.ID}
 		if m.URL != "" {
 			h["Click"] = m.URL
 		}

@@ -43,7 +43,7 @@ func (b *Book) SlackActions(acknowledge func(ctx context.Context, now time.Time,
 			http.Error(w, "the signature is not right", http.StatusUnauthorized)
 			return
 		}
-		user, token, err := pressed(body)
+		user, token, respondTo, err := pressed(body)
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusBadRequest)
 			return
@@ -52,8 +52,26 @@ func (b *Book) SlackActions(acknowledge func(ctx context.Context, now time.Time,
 		if token != "" { // other buttons are links
 			text = b.answerSlack(r.Context(), now, user, token, acknowledge)
 		}
+		answer, err := json.Marshal(object{"response_type": "ephemeral", "replace_original": false, "text": text})
+		if err != nil {
+			http.Error(w, "cannot answer", http.StatusInternalServerError)
+			return
+		}
+		// Slack takes a 200 within three seconds as "it was heard". What the person reads comes
+		// to the message's own address, after it.
 		w.Header().Set("Content-Type", "application/json")
-		_ = json.NewEncoder(w).Encode(object{"response_type": "ephemeral", "replace_original": false, "text": text})
+		w.Header().Set("Content-Length", strconv.Itoa(len(answer)))
+		_, _ = w.Write(answer)
+		if text == "" || respondTo == "" {
+			return
+		}
+		_ = http.NewResponseController(w).Flush() // a recorder in a test has none
+		ctx, done := context.WithTimeout(context.WithoutCancel(r.Context()), b.o.Workspace().Settings.Channels.Timeout)
+		defer done()
+		c := call{url: respondTo, body: answer, header: map[string]string{"Content-Type": "application/json"}}
+		if err := b.post(ctx, b.o.Workspace().Settings.Channels.Allow, c); err != nil {
+			b.o.Logger.Warn("cannot answer the button of a message in Slack", "err", Clean(err.Error()))
+		}
 	})
 }
 
@@ -72,29 +90,30 @@ func slackSignature(key []byte, stamp, body string) string {
 	return "v0=" + hex.EncodeToString(mac.Sum(nil))
 }
 
-// pressed reads who pressed which button.
-func pressed(body []byte) (user, token string, err error) {
+// pressed reads who pressed which button, and where the answer is to go.
+func pressed(body []byte) (user, token, respondTo string, err error) {
 	form, err := url.ParseQuery(string(body))
 	if err != nil {
-		return "", "", fmt.Errorf("cannot read the request: expected a form")
+		return "", "", "", fmt.Errorf("cannot read the request: expected a form")
 	}
 	var p struct {
-		Type    string
-		User    struct{ ID string }
-		Actions []struct {
+		Type        string
+		User        struct{ ID string }
+		ResponseURL string `json:"response_url"`
+		Actions     []struct {
 			ActionID string `json:"action_id"`
 			Value    string
 		}
 	}
 	if err := json.Unmarshal([]byte(form.Get("payload")), &p); err != nil || p.Type != "block_actions" {
-		return "", "", fmt.Errorf("cannot read the request: expected a payload of block_actions")
+		return "", "", "", fmt.Errorf("cannot read the request: expected a payload of block_actions")
 	}
 	for _, a := range p.Actions {
 		if a.ActionID == "acknowledge" {
-			return p.User.ID, a.Value, nil
+			return p.User.ID, a.Value, p.ResponseURL, nil
 		}
 	}
-	return p.User.ID, "", nil
+	return p.User.ID, "", "", nil
 }
 
 func (b *Book) answerSlack(ctx context.Context, now time.Time, user, token string, acknowledge func(context.Context, time.Time, declare.PersonID, respond.Number) (respond.Incident, error)) string {
