@@ -19,6 +19,9 @@ const (
 func (w *window) cleanse(c *Case, k *names, g *graph, scale yardstick) bool {
 	const tries, budget = 24, 4_000_000 // samples looked at, all in all
 	length := w.end - w.earliest
+	if length <= 0 { // nothing was measured since
+		return false
+	}
 	samples := 0
 	for i := range c.Signals {
 		samples += len(c.Signals[i].Times)
@@ -108,7 +111,7 @@ func quietScores(c *Case, k *names, g *graph, w window, scale yardstick) []float
 	var tops []float64
 	for _, q := range w.quiet {
 		room := q[1] - q[0] - length
-		if room < 3*length {
+		if length <= 0 || room < 3*length {
 			continue
 		}
 		n := int64(min(tries, int(room/length)))

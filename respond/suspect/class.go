@@ -26,31 +26,48 @@ type class struct {
 	wordset string
 }
 
-// classes in the order in which they are tried. A word that ends in * is a beginning.
+// classes in the order in which they are tried: what two words tell comes before what
+// one of them does. A word that ends in * is a beginning, a+b are both.
 var classes = []class{
+	{name: "fact", side: load, weight: 0, wordset: "info spec ulimit* last+seen start+time created resource+limits resource+requests"}, // does not move, or moves with the clock
 	{name: "node", side: shared, sign: 1, weight: 0.3, wordset: "node host machine"},
 	{name: "own errors", side: inward, sign: 1, weight: 1, wordset: "ownerrors"},
 	{name: "self time", side: inward, sign: 1, weight: 1, wordset: "self selftime"},
 	{name: "way", side: inward, sign: 1, weight: 0.9, wordset: "ontheway"},
 	{name: "calls made", side: inward, sign: -1, weight: 0.8, wordset: "callsmade"},
+	{name: "room left", side: inward, sign: -1, weight: 0.8, wordset: "cpu+idle mem+avail* mem+free* memory+avail* memory+free* freeable* heap+free* disk+avail* disk+free* fs+avail* fs+free* filesystem+avail* filesystem+free*"},
+	{name: "memory", side: inward, sign: 1, weight: 1, wordset: "mem+fail* memory+fail* pgfault* pgmajfault*"},
+	{name: "packet loss", side: inward, sign: 1, weight: 1, wordset: "net+err* net+drop* network+err* network+drop* packet*+err* packet*+drop* packet*+los* retransm* carrier"},
+	{name: "saturation", side: inward, sign: 1, weight: 0.8, wordset: "gc queue*+ready messages+ready backlog"},
 	{name: "availability", side: outward, sign: -1, weight: 1, share: true, wordset: "availab* success* uptime ready up healthy"},
 	{name: "errors", side: outward, sign: 1, weight: 1, wordset: "err error* fail* exception* 5xx 500 fault* timeout* retr* refused unavailable"},
-	{name: "restarts", side: inward, sign: 1, weight: 1, wordset: "restart* oom* evict* crash*"},
+	{name: "restarts", side: inward, sign: 1, weight: 1, wordset: "restart* oom* evict* crash* terminated kill*"},
 	{name: "cpu", side: inward, sign: 1, weight: 1, wordset: "cpu* throttl*"},
 	{name: "memory", side: inward, sign: 1, weight: 1, wordset: "mem memory heap rss swap"},
 	{name: "client latency", side: outward, sign: 1, weight: 0.5, wordset: "client+lat* client+duration client+response"},
-	{name: "latency", side: outward, sign: 1, weight: 1, wordset: "lat latenc* duration* response* elapsed delay rtt p50 p75 p90 p95 p99 p999 took"},
-	{name: "saturation", side: inward, sign: 1, weight: 0.8, wordset: "queue* lag pool thread* goroutine* gc connections pending waiting saturation inode* fds socket*"},
+	{name: "latency", side: outward, sign: 1, weight: 1, wordset: "lat latenc* duration* response+time response+ms response+seconds response elapsed delay rtt p50 p75 p90 p95 p99 p999 took request+time requests+time rq+time service+time handling"},
+	{name: "network", side: load, weight: 0.35, wordset: "net network"},
+	{name: "saturation", side: inward, sign: 1, weight: 0.8, wordset: "queue* lag pool thread* goroutine* connections pending waiting saturation inode* fds socket* processes"},
 	{name: "disk", side: inward, sign: 0, weight: 0.8, wordset: "disk* diskio io iops fs filesystem volume"},
-	{name: "requests", side: load, weight: 0.25, wordset: "request* workload qps rps ops throughput lod load invocation* traffic calls hits count"},
-	{name: "network", side: load, weight: 0.35, wordset: "net network bytes packet* receive* transmit* rx tx syscall* read* write*"},
+	{name: "network", side: load, weight: 0.35, wordset: "bytes packet*"},
+	{name: "requests", side: load, weight: 0.25, wordset: "request* response* rq workload qps rps ops throughput lod load invocation* traffic calls hits handled count"},
+	{name: "network", side: load, weight: 0.35, wordset: "receive* transmit* rx tx syscall* read* write*"},
 }
 
 var unknown = class{name: "other", side: inward, weight: 0.6}
 
-// classify tells a metric by the words of its name.
+// classify tells a metric by the words of its name. Labels that are part of it tell only
+// whether what it counts failed.
 func classify(metric string) class {
-	have := words(metric)
+	name, labels, _ := strings.Cut(metric, "{")
+	c := byWords(words(name))
+	if c.name == "requests" && byWords(words(labels)).name == "errors" {
+		return named("errors")
+	}
+	return c
+}
+
+func byWords(have []string) class {
 	for _, c := range classes {
 		for w := range strings.FieldsSeq(c.wordset) {
 			first, second, both := strings.Cut(w, "+")
@@ -62,11 +79,17 @@ func classify(metric string) class {
 	return unknown
 }
 
+// named is the class of a name, or what is said of none.
+func named(name string) class {
+	if i := slices.IndexFunc(classes, func(c class) bool { return c.name == name }); i >= 0 {
+		return classes[i]
+	}
+	return unknown
+}
+
 func (s *Signal) classOf() class {
-	for _, c := range classes {
-		if s.class != "" && c.name == s.class {
-			return c
-		}
+	if s.class != "" {
+		return named(s.class)
 	}
 	return classify(s.Metric)
 }

@@ -221,9 +221,13 @@ func score(c *Case, k *names, g *graph, w window, scale yardstick, all bool) []*
 		r.sum()
 	}
 	passedOn(out, byName, g)
-	target := ""
-	if t := k.of(c.Target); c.Target != "" && (g.edges == 0 || g.known[t]) { // where the graph lacks it, it tells nothing of what it depends on
-		target = t
+	target, distances := "", map[string]int{}
+	if c.Target != "" {
+		target = k.of(c.Target)
+		distances = g.distances(target)
+	}
+	if g.edges > 0 && !slices.ContainsFunc(out, func(r *resource) bool { _, below := distances[r.name]; return below && r.hasAny && g.known[r.name] }) {
+		target, distances = "", nil // the graph tells nothing of what it depends on
 	}
 	relate(out, byName, g, target)
 	if all {
@@ -237,10 +241,6 @@ func score(c *Case, k *names, g *graph, w window, scale yardstick, all bool) []*
 				}
 			}
 		}
-	}
-	distances := map[string]int{}
-	if target != "" {
-		distances = g.distances(target)
 	}
 	shifted := 0.0
 	for _, r := range out {

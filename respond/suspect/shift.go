@@ -276,8 +276,12 @@ func since(s *Signal, v []float64, w window, step int64, best int, med float64) 
 	if w.beside() {
 		return 1
 	}
+	known := step // so much of the stretch has to lie before it
+	if !w.detected {
+		known = max(known, 2*sustained) // of less all may be the incident's
+	}
 	lo, hi := s.between(w.segment, w.onset+1)
-	if hi-lo < 1 || w.onset-w.segment < step || v[best] == med {
+	if hi-lo < 1 || w.onset-w.segment < known || v[best] == med {
 		return 1
 	}
 	calm := v[lo]
