@@ -26,7 +26,8 @@ type file struct {
 	inode  uint64
 
 	offset    int64
-	committed int64 // everything before it is stored
+	committed int64  // everything before it is stored
+	mark      []byte // the bytes before offset, as they were read
 	buffer    []byte
 	joined    []byte
 	lines     int
@@ -63,8 +64,26 @@ func (f *file) size() int64 {
 
 func (f *file) seek(to int64) {
 	f.offset, f.committed = to, to
+	f.mark = f.before(to)
 	f.buffer, f.joined, f.lines, f.cut, f.skipping = f.buffer[:0], f.joined[:0], 0, 0, false
 }
+
+// markBytes is by how many bytes a file is known again.
+const markBytes = 64
+
+// before are the bytes that stand in the file before a place, at most markBytes.
+func (f *file) before(at int64) []byte {
+	buf := make([]byte, min(at, markBytes))
+	n, err := f.handle.ReadAt(buf, at-int64(len(buf)))
+	if err != nil {
+		return buf[:n]
+	}
+	return buf
+}
+
+// rewritten says whether something else stands where the file was read: it was truncated, and
+// is as long again already.
+func (f *file) rewritten() bool { return !bytes.Equal(f.mark, f.before(f.offset)) }
 
 // position is where the first byte stands that is in no row yet.
 func (f *file) position() int64 {
@@ -95,6 +114,8 @@ func (f *file) read(batch *logs.Batch, host string, now time.Time) (more bool, e
 	}
 	f.offset += int64(n)
 	data := buf[:n]
+	f.mark = append(f.mark, data[max(0, n-markBytes):]...)
+	f.mark = f.mark[max(0, len(f.mark)-markBytes):]
 	for {
 		end := bytes.IndexByte(data, '\n')
 		if end < 0 {

@@ -1,6 +1,7 @@
 package tail
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -48,6 +49,7 @@ type Tailer struct {
 type position struct {
 	Inode  uint64 `json:"inode"`
 	Offset int64  `json:"offset"`
+	Mark   []byte `json:"mark,omitempty"` // what stands before the offset
 }
 
 // New makes a tailer; the positions of an earlier run are read.
@@ -143,7 +145,7 @@ func (t *Tailer) begin(path string, decl declare.LogFile) *file {
 		return nil
 	}
 	switch {
-	case known && f.inode == saved.Inode && f.size() >= saved.Offset:
+	case known && f.inode == saved.Inode && f.size() >= saved.Offset && (saved.Mark == nil || bytes.Equal(f.before(saved.Offset), saved.Mark)):
 		f.seek(saved.Offset)
 	case !known && f.size() > backlog:
 		f.seek(f.size() - backlog)
@@ -174,7 +176,7 @@ func rotated(path string, inode uint64) string {
 func (t *Tailer) follow(f *file, now time.Time, last bool) (gone, progress bool) {
 	info, err := os.Stat(f.path)
 	replaced := err != nil || f.left || inodeOf(info) != f.inode
-	if size := f.size(); size < f.offset { // truncated in place
+	if size := f.size(); size < f.offset || size > f.offset && f.rewritten() { // truncated in place
 		f.flush(now, true)
 		f.seek(0)
 	}
@@ -207,7 +209,7 @@ func (t *Tailer) follow(f *file, now time.Time, last bool) (gone, progress bool)
 // save writes the positions down, whole or not at all.
 func (t *Tailer) save() error {
 	for path, f := range t.files {
-		t.saved[path] = position{Inode: f.inode, Offset: f.committed}
+		t.saved[path] = position{Inode: f.inode, Offset: f.committed, Mark: f.before(f.committed)}
 	}
 	for path := range t.saved { // of files that are gone
 		if _, there := t.files[path]; !there {

@@ -88,6 +88,29 @@ func (r *rig) expect(want ...string) {
 	}
 }
 
+// TestTruncatedAndAsLongAgain: between two looks a file was truncated and written again, past
+// where it was read to; also while nobody looked at all.
+func TestTruncatedAndAsLongAgain(t *testing.T) {
+	r := start(t, declare.LogFile{Path: "a.log", Service: "app"})
+	again := func(text string) {
+		t.Helper()
+		if err := os.Truncate(r.path("a.log"), 0); err != nil {
+			t.Fatal(err)
+		}
+		r.append("a.log", text)
+	}
+	r.append("a.log", "one\n")
+	r.expect("one")
+	again("two, longer\n")
+	r.expect("one", "two, longer")
+	r.append("a.log", "three\n")
+	r.expect("one", "three", "two, longer")
+	r.t.turn(time.Now(), true)
+	again("four, longer than all that was there before\n")
+	r.restart()
+	r.expect("four, longer than all that was there before", "one", "three", "two, longer")
+}
+
 func TestRotations(t *testing.T) {
 	r := start(t, declare.LogFile{Path: "a*.log", Service: "app"})
 	r.append("a.log", "1\n2\n3")
