@@ -185,6 +185,11 @@ func (s *Store) Refused(receiver, reason string, n int) {
 	s.refused.WithLabelValues(receiver, reason).Add(float64(n))
 }
 
+// Changed counts rows that the receiver itself stores other than they were sent.
+func (s *Store) Changed(receiver, reason string, n int) {
+	s.changed.WithLabelValues(receiver, reason).Add(float64(n))
+}
+
 // Flush makes what was committed readable at once. It is for tests and for closing
 // reports: what is committed can be read within a second anyway.
 func (s *Store) Flush() { s.engine.DebugFlush() }

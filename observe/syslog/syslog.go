@@ -10,6 +10,7 @@ package syslog
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -19,6 +20,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"strconv"
 	"sync"
 	"time"
 
@@ -208,7 +210,7 @@ func (l *Listener) connection(ctx context.Context, c net.Conn, host string, coll
 	r := bufio.NewReaderSize(c, maxMessage)
 	for {
 		_ = c.SetReadDeadline(time.Now().Add(idle))
-		msg, whole, err := frame(r)
+		msg, cut, err := frame(r)
 		if len(msg) > 0 {
 			now := time.Now()
 			if d := l.rate.wait(host, now); d > 0 {
@@ -218,10 +220,12 @@ func (l *Listener) connection(ctx context.Context, c net.Conn, host string, coll
 				}
 				now = time.Now()
 			}
-			if !whole {
-				l.store.Refused(receiver, "too_large", 1)
+			at, fields, streams := p.parse(msg, host, now)
+			if cut > 0 {
+				fields = append(fields, logs.Field{Name: "cut_bytes", Value: strconv.Itoa(cut)})
+				l.store.Changed(receiver, logs.ChangedCut, 1)
 			}
-			collect.Add(p.parse(msg, host, now))
+			collect.Add(at, fields, streams)
 		}
 		if err != nil {
 			if errors.Is(err, errFrame) {
@@ -235,11 +239,12 @@ func (l *Listener) connection(ctx context.Context, c net.Conn, host string, coll
 var errFrame = errors.New("not a frame of RFC 6587")
 
 // frame reads one message: "123 <…" counts octets, anything else ends with the line. A
-// message over the limit is cut there, and its rest is skipped.
-func frame(r *bufio.Reader) (msg []byte, whole bool, err error) {
+// message over the limit is cut there, and its rest is skipped; cut is how many bytes that
+// is.
+func frame(r *bufio.Reader) (msg []byte, cut int, err error) {
 	first, err := r.Peek(1)
 	if err != nil {
-		return nil, true, err
+		return nil, 0, err
 	}
 	if first[0] < '1' || first[0] > '9' {
 		return line(r)
@@ -248,41 +253,40 @@ func frame(r *bufio.Reader) (msg []byte, whole bool, err error) {
 	for range 8 {
 		c, err := r.ReadByte()
 		if err != nil {
-			return nil, true, err
+			return nil, 0, err
 		}
 		if c == ' ' {
 			break
 		}
 		if c < '0' || c > '9' || n > 10<<20 {
-			return nil, true, errFrame
+			return nil, 0, errFrame
 		}
 		n = n*10 + int(c-'0')
 	}
 	keep := min(n, maxMessage)
 	msg = make([]byte, keep)
 	if _, err := io.ReadFull(r, msg); err != nil {
-		return nil, true, err
+		return nil, 0, err
 	}
 	if n > keep {
 		if _, err := r.Discard(n - keep); err != nil {
-			return msg, false, err
+			return msg, n - keep, err
 		}
 	}
-	return msg, n == keep, nil
+	return msg, n - keep, nil
 }
 
-func line(r *bufio.Reader) (msg []byte, whole bool, err error) {
+func line(r *bufio.Reader) (msg []byte, cut int, err error) {
 	part, err := r.ReadSlice('\n')
 	msg = append(msg, part...)
-	whole = true
 	for errors.Is(err, bufio.ErrBufferFull) {
-		whole = false
-		_, err = r.ReadSlice('\n')
+		part, err = r.ReadSlice('\n')
+		cut += len(bytes.TrimRight(part, "\r\n\x00"))
 	}
 	for len(msg) > 0 && (msg[len(msg)-1] == '\n' || msg[len(msg)-1] == '\r' || msg[len(msg)-1] == 0) {
 		msg = msg[:len(msg)-1]
 	}
-	return msg, whole, err
+	return msg, cut, err
 }
 
 func hostOf(a net.Addr) string {

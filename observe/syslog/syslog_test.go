@@ -69,9 +69,9 @@ func TestFrames(t *testing.T) {
 		r := bufio.NewReaderSize(strings.NewReader(in), maxMessage)
 		var got []string
 		for {
-			msg, whole, err := frame(r)
+			msg, cut, err := frame(r)
 			if len(msg) > 0 {
-				got = append(got, fmt.Sprint(string(msg[:min(len(msg), 20)]), " ", whole))
+				got = append(got, fmt.Sprint(string(msg[:min(len(msg), 20)]), " ", cut))
 			}
 			if err != nil {
 				break
@@ -81,11 +81,11 @@ func TestFrames(t *testing.T) {
 			t.Errorf("%.40q: got %q, expected %q", in, got, want)
 		}
 	}
-	f("5 <1>ab7 <1>abcd<1>line\n3 <2>", "<1>ab true", "<1>abcd true", "<1>line true", "<2> true")
-	f("<1>a\n\n<1>b\x00\n<1>c", "<1>a true", "<1>b true", "<1>c true")
+	f("5 <1>ab7 <1>abcd<1>line\n3 <2>", "<1>ab 0", "<1>abcd 0", "<1>line 0", "<2> 0")
+	f("<1>a\n\n<1>b\x00\n<1>c", "<1>a 0", "<1>b 0", "<1>c 0")
 	f("99x<1>", "")
-	f(fmt.Sprint(maxMessage+10, " ", strings.Repeat("x", maxMessage+10), "3 <1>"), strings.Repeat("x", 20)+" false", "<1> true")
-	f(strings.Repeat("y", maxMessage+10)+"\n<1>z\n", strings.Repeat("y", 20)+" false", "<1>z true")
+	f(fmt.Sprint(maxMessage+10, " ", strings.Repeat("x", maxMessage+10), "3 <1>"), strings.Repeat("x", 20)+" 10", "<1> 0")
+	f(strings.Repeat("y", maxMessage+10)+"\n<1>z\n", strings.Repeat("y", 20)+" 10", "<1>z 0")
 }
 
 // rig is a store and a listener that runs.
