@@ -295,6 +295,9 @@ func (p *Pipeline) Run(ctx context.Context) error {
 			return errors.Join(p.log.compact(true), p.snapshot("silences", p.silences.Snapshot))
 		case <-expire.C:
 			p.external.expire(ctx, time.Now())
+			if p.log.waits() { // the disk was full, and may have room again
+				_ = p.log.write() // who noted it has been told already that it does not work
+			}
 		case <-slow.C:
 			p.alerts.sweep(time.Now())
 			if err := p.log.compact(false); err != nil {

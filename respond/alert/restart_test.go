@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -173,5 +174,80 @@ func TestRecordedAfterAKill(t *testing.T) {
 	}
 	if hook.count("checkout burns") != 1 {
 		t.Errorf("told again:\n%s", hook)
+	}
+}
+
+// fullDisk is a file of whose next write half fits.
+type fullDisk struct {
+	*os.File
+	full bool
+}
+
+func (f *fullDisk) Write(b []byte) (int, error) {
+	if !f.full {
+		return f.File.Write(b)
+	}
+	n, err := f.File.Write(b[:len(b)/2])
+	if err == nil {
+		err = syscall.ENOSPC
+	}
+	return n, err
+}
+
+// TestToldOnAFullDisk: what is told while the disk is full is noted once there is room again,
+// and nothing that stands in the log before or after is lost by it.
+func TestToldOnAFullDisk(t *testing.T) {
+	hook, hookURL := web(t, always(200))
+	dir := t.TempDir()
+	r := open(t, dir)
+	r.route(t, fmt.Sprintf(quiet1, hookURL))
+	r.run(t)
+	tell := func(id int64, service string) {
+		t.Helper()
+		send(t, r, burning(id, service))
+		until(t, hook, service, func() bool { return hook.count(service+" burns") == 1 })
+	}
+	noted := func() (out []string) {
+		t.Helper()
+		data, err := os.ReadFile(filepath.Join(dir, "alerts", "nflog"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range readPast(data) {
+			for _, s := range []string{"before", "meanwhile", "after"} {
+				if strings.Contains(p.group, s) {
+					out = append(out, s)
+				}
+			}
+		}
+		if whole := wholeEntries(data); whole != len(data) {
+			t.Errorf("%d bytes of %d are whole entries", whole, len(data))
+		}
+		return out
+	}
+	tell(1, "before")
+	until(t, hook, "the first note", func() bool { return len(noted()) == 1 })
+
+	r.log.disk.Lock()
+	file, ok := r.log.file.(*os.File)
+	if !ok {
+		t.Fatal("the log has no file")
+	}
+	disk := &fullDisk{File: file, full: true}
+	r.log.file = disk
+	r.log.disk.Unlock()
+	tell(2, "meanwhile")
+	until(t, hook, "what waits", r.log.waits)
+	if got := noted(); len(got) != 1 {
+		t.Errorf("noted on a full disk: %q", got)
+	}
+	r.log.disk.Lock()
+	disk.full = false
+	r.log.disk.Unlock()
+	until(t, hook, "the note, once there is room", func() bool { return len(noted()) == 2 })
+	tell(3, "after")
+	until(t, hook, "the note that follows", func() bool { return len(noted()) == 3 })
+	if got := strings.Join(noted(), " "); got != "before meanwhile after" {
+		t.Errorf("noted: %s", got)
 	}
 }

@@ -27,8 +27,16 @@ type told struct {
 	pending []byte // noted, and not in the file yet
 
 	disk  sync.Mutex // guards what follows; it is taken before mu
-	file  *os.File   // nil: to be opened
+	file  logFile    // nil: to be opened
+	size  int64      // of the file, in whole entries
 	grown int        // bytes behind the snapshot
+}
+
+// logFile is an *os.File, or in a test one whose disk is full.
+type logFile interface {
+	io.WriteCloser
+	Sync() error
+	Truncate(size int64) error
 }
 
 // compactAt is how much may lie behind the snapshot before there is a new one.
@@ -88,7 +96,8 @@ func (t *told) Query(params ...nflog.QueryParam) ([]*nflogpb.Entry, error) {
 }
 
 // write puts what was noted into the file, where a kill of this program leaves it alone;
-// sync makes it survive the machine.
+// sync makes it survive the machine. What cannot be written, because the disk is full, waits
+// for the next time.
 func (t *told) write() error {
 	t.disk.Lock()
 	defer t.disk.Unlock()
@@ -102,19 +111,45 @@ func (t *told) write() error {
 	if t.file == nil {
 		f, err := os.OpenFile(filepath.Join(t.p.dir, "nflog"), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
 		if err != nil {
-			t.grown = compactAt
+			t.keep(pending)
 			return fmt.Errorf("cannot open the notification log: %w", err)
 		}
-		t.file = f
+		info, err := f.Stat()
+		if err != nil {
+			_ = f.Close()
+			t.keep(pending)
+			return fmt.Errorf("cannot open the notification log: %w", err)
+		}
+		t.file, t.size = f, info.Size()
 	}
 	n, err := t.file.Write(pending)
-	if err != nil { // part of an entry may be in the file: only a snapshot mends it
-		_ = t.file.Close()
-		t.file, t.grown = nil, compactAt
-		return fmt.Errorf("cannot write the notification log: %w", err)
+	if err == nil {
+		t.size += int64(n)
+		t.grown += n
+		return nil
 	}
-	t.grown += n
-	return nil
+	// Part of an entry may be in the file, and what is behind it could not be read.
+	if e := t.file.Truncate(t.size); e != nil {
+		_ = t.file.Close()
+		t.file, t.grown = nil, compactAt // only a snapshot mends it
+		return fmt.Errorf("cannot write the notification log: %w", errors.Join(err, e))
+	}
+	t.keep(pending)
+	return fmt.Errorf("cannot write the notification log: %w", err)
+}
+
+// keep has what could not be written wait, before what came since.
+func (t *told) keep(pending []byte) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.pending = append(pending, t.pending...)
+}
+
+// waits says whether something waits to be written.
+func (t *told) waits() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.pending) > 0
 }
 
 func (t *told) sync() error {
