@@ -1,6 +1,10 @@
 package alert
 
 import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -73,4 +77,30 @@ func TestEveryReceiver(t *testing.T) {
 	if got := len(built.receivers["all"]); got != kinds || kinds < 18 {
 		t.Errorf("%d integrations of %d kinds", got, kinds)
 	}
+}
+
+// TestStrangeAnswer: an answer with which a receiver's own code cannot cope (Telegram's reads
+// a message that is not there) is a failed attempt, and the others are told.
+func TestStrangeAnswer(t *testing.T) {
+	strange := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"ok":true}`) }))
+	t.Cleanup(strange.Close)
+	hook, hookURL := web(t, always(200))
+	r := open(t, t.TempDir())
+	r.route(t, fmt.Sprintf(`
+route: {receiver: all, group_by: [alertname], group_wait: 10ms, group_interval: 10s}
+receivers:
+  - name: all
+    telegram_configs: [{api_url: %q, bot_token: '1:a', chat_id: 1}]
+    webhook_configs: [{url: %q}]
+`, strange.URL, hookURL))
+	r.run(t)
+	send(t, r, burning(1, "checkout"))
+	until(t, hook, "the webhook", func() bool { return hook.count("firing") == 1 })
+	until(t, hook, "the failure on record", func() bool {
+		var n int
+		if err := r.o.DB.Read().QueryRowContext(t.Context(), `SELECT count(*) FROM notifications WHERE status = 'failed' AND integration = 'telegram' AND detail LIKE 'the answer could not be understood%'`).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n == 1
+	})
 }

@@ -3,7 +3,9 @@ package alert
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -113,7 +115,7 @@ func (s *sender) send(j *job) {
 	}
 	ctx, cancel := context.WithDeadline(j.ctx, j.until)
 	tell = j.verdict.marked(tell)
-	retry, err := s.in.Notify(ctx, tell...)
+	retry, err := s.notify(ctx, tell)
 	cancel()
 	s.p.counters.attempt(s.in.Name(), time.Since(now), err)
 	j.tries++
@@ -155,6 +157,18 @@ func (s *sender) send(j *job) {
 	s.p.storms.fail(j.verdict, j.f.g.key)
 	s.d.logger.Error("cannot send a message", "receiver", s.receiver, "integration", s.in.String(), "attempts", j.tries, "err", err)
 	j.f.receiverDone(false)
+}
+
+// notify has the receiver's own code send. What it makes of a strange answer must not end
+// the program: a panic is an attempt that failed.
+func (s *sender) notify(ctx context.Context, tell []*amalert.Alert) (retry bool, err error) {
+	defer func() {
+		if x := recover(); x != nil {
+			s.d.logger.Error("the code of a receiver has panicked", "receiver", s.receiver, "integration", s.in.String(), "panic", x, "stack", string(debug.Stack()))
+			retry, err = true, fmt.Errorf("the answer could not be understood: %v", x)
+		}
+	}()
+	return s.in.Notify(ctx, tell...)
 }
 
 func (s *sender) delivery(j *job, at time.Time, status string, told []*amalert.Alert) delivery {
