@@ -165,7 +165,7 @@ func (s *sender) notify(ctx context.Context, tell []*amalert.Alert) (retry bool,
 	defer func() {
 		if x := recover(); x != nil {
 			s.d.logger.Error("the code of a receiver has panicked", "receiver", s.receiver, "integration", s.in.String(), "panic", x, "stack", string(debug.Stack()))
-			retry, err = true, fmt.Errorf("the answer could not be understood: %v", x)
+			retry, err = false, fmt.Errorf("the answer could not be understood: %v", x)
 		}
 	}()
 	return s.in.Notify(ctx, tell...)
