@@ -172,6 +172,9 @@ func unit(v float64, u string) string {
 	case "times":
 		return number(v) + "×"
 	case "seconds":
+		if math.Abs(v) >= 600 && math.Abs(v) < 1e9 { // 15,231 s are 4h14m to people; more than 30 years are a moment
+			return duration(time.Duration(v * float64(time.Second)))
+		}
 		return number(v) + " s"
 	case "milliseconds":
 		return number(v) + " ms"

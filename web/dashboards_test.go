@@ -162,3 +162,19 @@ func (e *estate) overview(ctx context.Context, svc *declare.Service, _ time.Time
 		Lines: func(_ context.Context, filter string) (bool, error) { return strings.Contains(filter, "payments"), nil },
 	})
 }
+
+// TestNumbersOfPeople: a time of many seconds is hours and minutes, and a duration that rounds to
+// a second is one.
+func TestNumbersOfPeople(t *testing.T) {
+	for got, want := range map[string]string{
+		unit(15231.2, "seconds"): "4h 13m", unit(12.5, "seconds"): "12.50 s", took(999_700 * time.Microsecond): "1.00 s", took(998_400 * time.Microsecond): "998 ms",
+	} {
+		if got != want {
+			t.Errorf("got %q, expected %q", got, want)
+		}
+	}
+	e := fixtures["busy"](t)
+	if page := body(t, get(t, e.handler(), e, "alice", "/explore?logs=*&range=37m")); !strings.Contains(page, "<option selected>37m</option>") {
+		t.Error("the range that is shown is not the one that is chosen")
+	}
+}

@@ -3,6 +3,7 @@ package web
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -64,6 +65,9 @@ func (s *site) explore(w http.ResponseWriter, r *http.Request, me act.Identity) 
 	span, chosen := rangeOf(v.Range, time.Hour)
 	if !chosen {
 		v.Range = "1h"
+	}
+	if !slices.Contains(v.Ranges, v.Range) {
+		v.Ranges = append([]string{v.Range}, ranges...)
 	}
 	to := s.Now().Truncate(time.Second)
 	if t, ok := v.time("to", v.To); ok {

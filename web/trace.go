@@ -215,7 +215,7 @@ func took(v any) string {
 	switch {
 	case d >= time.Minute:
 		return duration(d)
-	case d >= time.Second:
+	case d >= time.Second-time.Millisecond/2: // three digits of milliseconds would be 1000
 		return strconv.FormatFloat(d.Seconds(), 'f', 2, 64) + " s"
 	case d >= time.Millisecond:
 		return strconv.FormatFloat(float64(d)/1e6, 'g', 3, 64) + " ms"

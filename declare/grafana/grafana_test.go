@@ -136,3 +136,17 @@ func TestFromLogQL(t *testing.T) {
 	f(`{a="b"} | logfmt`, "")
 	f(`sum(rate({a="b"}[5m]))`, "")
 }
+
+// TestColourOfNothing: a number that Grafana does not colour has no thresholds.
+func TestColourOfNothing(t *testing.T) {
+	for mode, want := range map[string]int{"none": 0, "value": 1} {
+		d, _, err := Import([]byte(`{"title": "T", "panels": [{"type": "stat", "title": "RAM", "options": {"colorMode": "` + mode + `"}, "targets": [{"refId": "A", "expr": "x"}],
+			"fieldConfig": {"defaults": {"unit": "bytes", "thresholds": {"steps": [{"value": null}, {"color": "red", "value": 80}]}}}}]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := len(d.Rows[0].Panels[0].Thresholds); got != want {
+			t.Errorf("colorMode %s: %d thresholds, expected %d", mode, got, want)
+		}
+	}
+}

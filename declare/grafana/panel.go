@@ -37,6 +37,7 @@ type panel struct {
 		ReduceOptions struct {
 			Calcs []string `json:"calcs"`
 		} `json:"reduceOptions"`
+		ColorMode string `json:"colorMode"`
 	} `json:"options"`
 	TimeFrom  string `json:"timeFrom"`
 	TimeShift string `json:"timeShift"`
@@ -190,7 +191,8 @@ func (im *importer) values(p panel, out *declare.Panel) {
 	if out.Type == declare.PanelStat || out.Type == declare.PanelBar {
 		im.reduce(p, out)
 	}
-	lines := out.Type != declare.PanelTimeSeries || f.Custom.ThresholdsStyle.Mode != "" && f.Custom.ThresholdsStyle.Mode != "off"
+	plain := p.Type == "stat" && p.Options.ColorMode == "none" // there its thresholds are not seen
+	lines := !plain && out.Type != declare.PanelTimeSeries || out.Type == declare.PanelTimeSeries && f.Custom.ThresholdsStyle.Mode != "" && f.Custom.ThresholdsStyle.Mode != "off"
 	if lines && f.Thresholds.Mode != "percentage" {
 		for _, s := range f.Thresholds.Steps {
 			if s.Value != nil {
