@@ -53,6 +53,7 @@ type incidentView struct {
 	Runs          []act.Run
 	Notifications []respond.Notification
 	Timeline      []journal.Fact
+	Attempts      int // to reach somebody that failed, which the timeline leaves out
 	People        []*declare.Person
 	Can           map[string]bool // event → the state allows it
 	Note          string          // as typed
@@ -130,6 +131,11 @@ func (s *site) showIncident(w http.ResponseWriter, r *http.Request, me act.Ident
 	}
 	if v.Timeline, err = s.timeline(ctx, n.Ref()); err != nil {
 		return err
+	}
+	if v.Reaching.On { // each attempt to reach somebody stands there
+		all := len(v.Timeline)
+		v.Timeline = slices.DeleteFunc(v.Timeline, func(f journal.Fact) bool { return f.Kind == "notice.attempted" })
+		v.Attempts = all - len(v.Timeline)
 	}
 	_, err = s.Reviews.Get(ctx, int64(n))
 	v.Review = err == nil

@@ -59,7 +59,7 @@ func (s *site) reachingOf(r *http.Request, i respond.Incident, me declare.Person
 		return out, err
 	default:
 		out.Escalation = &e
-		out.Overdue = i.Status == respond.Acknowledged && e.Status == respond.EscalationRunning && e.Over.Equal(i.Clocks.Acknowledged)
+		out.Overdue = i.Status == respond.Acknowledged && (e.Status == respond.EscalationRunning || e.Status == respond.EscalationExhausted) && e.Over.Equal(i.Clocks.Acknowledged)
 	}
 	packets, err := s.Escalations.Handups(ctx, i.Number)
 	if err != nil {

@@ -95,10 +95,20 @@ func traceIncident(t *Trace, i *Incident, policy *declare.Escalation) {
 	for k := len(i.Deliveries) - 1; k >= 0; k-- { // oldest first
 		d := i.Deliveries[k]
 		add(Step{Stage: "on call", Outcome: Passed, At: d.QueuedAt, Text: fmt.Sprintf("%s gets a %s", d.Person, d.Purpose), Setting: d.Why})
-		for _, a := range d.Attempts {
+		for k, a := range d.Attempts {
+			same := 1 // attempts by this way that have failed alike
+			for j := k - 1; j >= 0 && alike(d.Attempts[j], a); j-- {
+				same++
+			}
+			if k+1 < len(d.Attempts) && alike(d.Attempts[k+1], a) {
+				continue // the last one of them speaks for all
+			}
 			s := Step{Stage: "delivered", Outcome: Passed, At: a.At, Text: fmt.Sprintf("told %s by %s (%s) in %d ms", d.Person, a.Kind, a.Address, a.TookMS), Setting: "ways of contact of " + string(d.Person)}
 			if !a.OK {
 				s.Outcome, s.Text = Stopped, fmt.Sprintf("could not tell %s by %s (%s): %s", d.Person, a.Kind, a.Address, a.Detail)
+				if same > 1 {
+					s.Text += fmt.Sprintf(", %d times", same)
+				}
 			}
 			add(s)
 		}
@@ -118,6 +128,10 @@ func traceIncident(t *Trace, i *Incident, policy *declare.Escalation) {
 	} else {
 		add(Step{Stage: "acknowledged", Outcome: Waits, Text: "nobody has acknowledged"})
 	}
+}
+
+func alike(a, b respond.Attempt) bool {
+	return !a.OK && !b.OK && a.Kind == b.Kind && a.Address == b.Address && a.Detail == b.Detail
 }
 
 func somebody(p declare.PersonID) string {

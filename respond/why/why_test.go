@@ -155,7 +155,7 @@ func TestOf(t *testing.T) {
 		Incident:   respond.Incident{Number: 7, Title: "slow", Team: "shop", Status: respond.Acknowledged, Assignee: "bob", Clocks: respond.Clocks{Detected: noon, Acknowledged: noon.Add(time.Minute)}},
 		Escalation: &respond.Escalation{Policy: "shop", Status: respond.EscalationAcknowledged, Step: 1, Steps: w.Escalations[0].Steps, Started: noon},
 		Deliveries: []respond.Delivery{{Person: "bob", Purpose: respond.PurposePage, State: respond.DeliveryDelivered, Why: "schedule:shop, layer days", Attempts: []respond.Attempt{
-			{Kind: "ntfy", Address: "ntfy.sh", Detail: "connection refused"}, {Kind: "email", Address: "bob@b.c", OK: true, TookMS: 40},
+			{Kind: "ntfy", Address: "ntfy.sh", Detail: "the answer was 503"}, {Kind: "ntfy", Address: "ntfy.sh", Detail: "connection refused"}, {Kind: "ntfy", Address: "ntfy.sh", Detail: "connection refused"}, {Kind: "email", Address: "bob@b.c", OK: true, TookMS: 40},
 		}}},
 	}
 	sent := []respond.Notification{{Receiver: "phone", Integration: "webhook", Status: "sent", At: noon.Add(5 * time.Second)}}
@@ -163,7 +163,7 @@ func TestOf(t *testing.T) {
 		"evaluated passed: detector rule saw it", "[rules/shop.yml:4]", "for passed: it had to hold for 5m0s and became a finding 5m0s after it began [rules/shop.yml:4]",
 		"silenced passed", "inhibited passed", "routed passed: goes to receiver phone, which tells by webhook [routing.yml: route.routes[0]", "grouped passed: grouped by alertname=Slow, service=checkout; the first message after 5s",
 		"muted passed", "delivered passed: told phone by webhook", "incident passed: belongs to incident 7", "escalated passed: the escalation is acknowledged, after 1 of 2 steps in round 1 [oncall/shop.yml:9: escalation shop]",
-		"on call passed: bob gets a page [schedule:shop, layer days]", "delivered stopped: could not tell bob by ntfy (ntfy.sh): connection refused", "delivered passed: told bob by email", "acknowledged passed: acknowledged; bob has it")
+		"on call passed: bob gets a page [schedule:shop, layer days]", "delivered stopped: could not tell bob by ntfy (ntfy.sh): the answer was 503 [", "delivered stopped: could not tell bob by ntfy (ntfy.sh): connection refused, 2 times [", "delivered passed: told bob by email", "acknowledged passed: acknowledged; bob has it")
 	r.Silences = []Silence{{ID: "s1", By: "carol", Comment: "works", Matchers: []string{`alertname=~"Sl.*"`}, From: noon, To: noon.Add(2 * time.Hour)}}
 	has("silenced", Of(w, finding, r, nil, nil, nil, noon.Add(time.Hour)), "It told nobody: it is silenced or inhibited.", "silenced stopped: silenced by carol", "silence s1", "incident stopped: what is silenced")
 	// Over: what held when it opened counts, and not what holds now.
