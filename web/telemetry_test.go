@@ -182,6 +182,9 @@ func TestLargeTrace(t *testing.T) {
 	if !strings.Contains(piece, "A piece of a large trace") || strings.Contains(piece, "Too large") || !strings.Contains(piece, "20000</dd>") {
 		t.Errorf("a piece is not shown: %q", link)
 	}
+	if last := fmt.Sprintf("%016x", trace.MaxSpans+5000); !strings.Contains(body(t, get(t, h, e, "alice", "/traces/"+id+"?span="+last)), `id="s`+last+`"`) {
+		t.Error("the span that the address names is not shown")
+	}
 	for _, bad := range []string{"from=x", "from=2026-01-02T00:00:00Z", "from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z"} {
 		if res := get(t, h, e, "alice", "/traces/"+id+"?"+bad); res.StatusCode != http.StatusBadRequest {
 			t.Errorf("%s: %d", bad, res.StatusCode)

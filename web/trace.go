@@ -67,7 +67,7 @@ func (s *site) trace(w http.ResponseWriter, r *http.Request, me act.Identity) er
 	if err != nil {
 		return err
 	}
-	t, err := s.Traces.Trace(r.Context(), id, from, to)
+	t, err := s.Traces.TraceWith(r.Context(), id, strings.ToLower(r.URL.Query().Get("span")), from, to)
 	if err != nil {
 		return &act.InvalidError{Field: "trace", Got: id, Want: "up to 32 hexadecimal digits"}
 	}

@@ -35,6 +35,27 @@ func TestHugeTraceHidesNoOther(t *testing.T) {
 	}
 }
 
+// A span that is not among those that are read of a large trace is found all the same.
+func TestSpanOfHugeTraceIsFound(t *testing.T) {
+	s := open(t, nil)
+	now := time.Now()
+	var spans []*trace.Span
+	for i := range trace.MaxSpans + 100 {
+		spans = append(spans, &trace.Span{TraceID: strings.Repeat("a", 32), SpanID: fmt.Sprintf("%016x", i+1), ParentID: "f", Service: "web", Name: fmt.Sprintf("step %d", i), Start: now.UnixNano(), Duration: int64(time.Second) - int64(i)})
+	}
+	put(t, s, spans...)
+	for _, query := range []string{`{ name = "step 0" }`, fmt.Sprintf(`{ name = "step %d" }`, len(spans)-1)} {
+		search, err := trace.ParseQuery(query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		search.From, search.To = now.Add(-time.Hour), now.Add(time.Hour)
+		if found, err := s.Search(t.Context(), search); err != nil || len(found.Traces) != 1 {
+			t.Errorf("%s: %v, %d traces", query, err, len(found.Traces))
+		}
+	}
+}
+
 // TestOnePathThroughTheTrace: whatever is missing or turned round in a trace, its critical
 // path takes no longer than the trace.
 func TestOnePathThroughTheTrace(t *testing.T) {

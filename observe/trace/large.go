@@ -22,7 +22,8 @@ type Piece struct {
 // reading keeps of one trace the spans that tell most: those that failed, those without a
 // parent, and the longest. Its memory is bounded, however many spans there are.
 type reading struct {
-	most           int // spans
+	most           int    // spans
+	want           string // the ID of a span that is kept in any case
 	failed, others longest
 	total, errors  int
 	first, last    int64
@@ -33,8 +34,8 @@ type reading struct {
 // maxStarts is how many start times of one trace are kept to cut it into pieces.
 const maxStarts = 1 << 20
 
-func newReading(most int) *reading {
-	return &reading{most: most, first: math.MaxInt64, last: math.MinInt64, stride: 1}
+func newReading(most int, want string) *reading {
+	return &reading{most: most, want: want, first: math.MaxInt64, last: math.MinInt64, stride: 1}
 }
 
 // take counts a row of a span, and keeps it when it tells more than one that is kept. Grew
@@ -54,7 +55,7 @@ func (r *reading) take(row logs.Row) (grew bool) {
 	}
 	r.total++
 	weight := duration
-	if row.Field(fieldParent) == "" {
+	if row.Field(fieldParent) == "" || r.want != "" && row.Field(fieldSpan) == r.want {
 		weight = math.MaxInt64
 	}
 	full := len(r.failed)+len(r.others) >= r.most

@@ -42,6 +42,7 @@ func (s *Store) Search(ctx context.Context, o Search) (*Found, error) {
 	var ids []string
 	out := &Found{}
 	seen := map[string]bool{}
+	met := map[string][]*Span{} // of each trace: what is read of a large one may lack them
 	type hit struct {
 		id string
 		at int64
@@ -54,7 +55,13 @@ func (s *Store) Search(ctx context.Context, o Search) (*Found, error) {
 		err := s.each(ctx, text+fmt.Sprintf(" | sort by (_time desc) limit %d", maxRead), func(sp *Span) bool {
 			read++
 			of[sp.TraceID]++
-			if o.meets(sp) && !seen[sp.TraceID] {
+			if !o.meets(sp) {
+				return true
+			}
+			if len(met[sp.TraceID]) < metMost {
+				met[sp.TraceID] = append(met[sp.TraceID], sp)
+			}
+			if !seen[sp.TraceID] {
 				seen[sp.TraceID] = true
 				hits = append(hits, hit{sp.TraceID, sp.Start})
 			}
@@ -85,12 +92,16 @@ func (s *Store) Search(ctx context.Context, o Search) (*Found, error) {
 	}
 	for len(ids) > 0 && len(out.Traces) < o.Limit {
 		n := min(len(ids), max(20, o.Limit-len(out.Traces)))
-		found, err := s.traces(ctx, ids[:n], from, to)
+		found, err := s.traces(ctx, ids[:n], "", from, to)
 		if err != nil {
 			return nil, err
 		}
 		ids = ids[n:]
 		for _, t := range found {
+			if t.More {
+				t.Spans = append(t.Spans, met[t.ID]...)
+				t.sort()
+			}
 			if o.pick != nil && len(o.pick(t)) == 0 {
 				continue
 			}
@@ -101,6 +112,9 @@ func (s *Store) Search(ctx context.Context, o Search) (*Found, error) {
 	}
 	return out, nil
 }
+
+// metMost is how many spans of one trace that meet a search are kept.
+const metMost = 100
 
 // againMost is how often a search looks again, past the traces that took up what it reads.
 const againMost = 3

@@ -128,6 +128,11 @@ type Trace struct {
 // Trace reads a trace, or what of it began between two times; without them it costs more.
 // Nil when there is none.
 func (s *Store) Trace(ctx context.Context, id string, from, to time.Time) (*Trace, error) {
+	return s.TraceWith(ctx, id, "", from, to)
+}
+
+// TraceWith is Trace, with one span among those that are read however large the trace is.
+func (s *Store) TraceWith(ctx context.Context, id, span string, from, to time.Time) (*Trace, error) {
 	id = strings.ToLower(id)
 	if !isHex(id) || len(id) > 32 {
 		return nil, &observe.Refusal{Status: 400, Reason: "malformed", Where: "trace ID", Got: strconv.Quote(short(id)), Want: "up to 32 hexadecimal digits"}
@@ -135,7 +140,7 @@ func (s *Store) Trace(ctx context.Context, id string, from, to time.Time) (*Trac
 	for len(id) < 32 { // Jaeger leaves leading zeros out
 		id = "0" + id
 	}
-	found, err := s.traces(ctx, []string{id}, from, to)
+	found, err := s.traces(ctx, []string{id}, span, from, to)
 	if err != nil || len(found) == 0 {
 		return nil, err
 	}
@@ -165,8 +170,9 @@ func (s *Store) Of(ctx context.Context, services []string, from, to time.Time, m
 	return s.each(ctx, text, func(sp *Span) bool { f(sp); return true })
 }
 
-// traces reads traces as a whole, in the order of the IDs.
-func (s *Store) traces(ctx context.Context, ids []string, from, to time.Time) ([]*Trace, error) {
+// traces reads traces as a whole, in the order of the IDs. Of large ones a span of the wanted
+// ID is read in any case.
+func (s *Store) traces(ctx context.Context, ids []string, want string, from, to time.Time) ([]*Trace, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
@@ -188,7 +194,7 @@ func (s *Store) traces(ctx context.Context, ids []string, from, to time.Time) ([
 		id := row.Field(fieldTrace)
 		r := by[id]
 		if r == nil {
-			r = newReading(MaxSpans)
+			r = newReading(MaxSpans, want)
 			by[strings.Clone(id)] = r
 		}
 		if kept >= 4*maxRead {
