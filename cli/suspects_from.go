@@ -22,6 +22,7 @@ type offlineSuspect struct {
 	Resource string   `json:"resource"`
 	Change   string   `json:"change"` // its id, its summary where it has none; empty without one
 	Score    float64  `json:"score"`
+	Weak     bool     `json:"weak,omitempty"` // too little to tell people: there so that five resources are named
 	Evidence []string `json:"evidence"`
 }
 
@@ -36,8 +37,8 @@ func suspectsFrom(cmd *cobra.Command, f *format, dir string) error {
 	}
 	r := suspect.Rank(c)
 	out := suspected{Suspects: []offlineSuspect{}, Verdict: r.Verdict, TookMS: float64(r.Took.Microseconds()) / 1000}
-	for i, s := range r.Suspects {
-		o := offlineSuspect{Rank: i + 1, Resource: s.Resource, Score: s.Score, Evidence: []string{}}
+	for i, s := range append(r.Suspects, r.Weak...) {
+		o := offlineSuspect{Rank: i + 1, Resource: s.Resource, Score: s.Score, Weak: i >= len(r.Suspects), Evidence: []string{}}
 		if s.Change != nil {
 			o.Change = s.Change.Name()
 		}
@@ -51,8 +52,8 @@ func suspectsFrom(cmd *cobra.Command, f *format, dir string) error {
 		return err
 	}
 	if err := f.print(cmd, raw, func(w io.Writer) {
-		if len(out.Suspects) > 0 {
-			offlineTable(out.Suspects).write(w)
+		if strong := out.Suspects[:len(r.Suspects)]; len(strong) > 0 {
+			offlineTable(strong).write(w)
 		}
 	}); err != nil {
 		return err

@@ -108,6 +108,7 @@ type trial struct {
 // result of a set of trials.
 type tally struct {
 	n, top1, top3  int
+	top5           int
 	avg5           float64
 	quiet, nobody  int
 	changes, named int // trials with the change that did it; it is the first suspect's
@@ -128,12 +129,16 @@ func (x *tally) add(t *testing.T, tr trial, change string) {
 		return
 	}
 	x.n++
+	r.Suspects = append(r.Suspects, r.Weak...) // as the command prints them
 	at := slices.IndexFunc(r.Suspects, func(s Suspect) bool { return s.Resource == tr.answer })
 	if at == 0 {
 		x.top1++
 	}
 	if at >= 0 && at < 3 {
 		x.top3++
+	}
+	if at >= 0 && at < 5 {
+		x.top5++
 	}
 	for k := 1; k <= 5; k++ {
 		if at >= 0 && at < k {
@@ -166,7 +171,7 @@ func brief(r Result) string {
 func (x tally) String() string {
 	s := ""
 	if x.n > 0 {
-		s += fmt.Sprintf("%3d cases: top-1 %.2f  top-3 %.2f  Avg@5 %.2f", x.n, float64(x.top1)/float64(x.n), float64(x.top3)/float64(x.n), x.avg5/float64(x.n))
+		s += fmt.Sprintf("%3d cases: top-1 %.2f  top-3 %.2f  top-5 %.2f  Avg@5 %.2f", x.n, float64(x.top1)/float64(x.n), float64(x.top3)/float64(x.n), float64(x.top5)/float64(x.n), x.avg5/float64(x.n))
 	}
 	if x.changes > 0 {
 		s += fmt.Sprintf("  change named %.2f of %d", float64(x.named)/float64(x.changes), x.changes)

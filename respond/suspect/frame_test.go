@@ -1,6 +1,10 @@
 package suspect
 
 import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 )
@@ -57,4 +61,125 @@ func blamed(r Result) []string {
 		out = append(out, s.Resource)
 	}
 	return out
+}
+
+// at60 is a made-up system that is measured each minute, for some minutes before the
+// onset and after.
+func at60(seed uint64, before, after int) Case {
+	e := newEstate(seed)
+	for i := range e.c.Signals {
+		s := &e.c.Signals[i]
+		lo, hi := s.Between(onset.Add(-time.Duration(before)*time.Minute), onset.Add(time.Duration(after)*time.Minute))
+		var times []int64
+		var values []float64
+		for j := lo; j < hi; j += 4 {
+			times, values = append(times, s.Times[j]), append(values, s.Values[j])
+		}
+		s.Times, s.Values = times, values
+	}
+	e.c.From, e.c.To, e.c.Target = onset.Add(-time.Duration(before)*time.Minute), onset.Add(-time.Second), ""
+	return e.c
+}
+
+// times multiplies the samples of a signal in a stretch.
+func times(c *Case, resource, metric string, from, to time.Time, by float64) {
+	for i := range c.Signals {
+		s := &c.Signals[i]
+		if s.Resource != resource || s.Metric != metric {
+			continue
+		}
+		for j := range s.Times {
+			if t := at(s.Times[j]); !t.Before(from) && t.Before(to) {
+				s.Values[j] *= by
+			}
+		}
+	}
+}
+
+// TestAShortQuietWindowThatBeganIll ranks a fault of a resource that was still
+// recovering from another one in the first two of seven minutes.
+func TestAShortQuietWindowThatBeganIll(t *testing.T) {
+	for seed := range uint64(5) {
+		c := at60(seed, 7, 6)
+		for _, m := range []string{"cpu_usage", "latency_ms_mean"} {
+			times(&c, "pay", m, onset.Add(-7*time.Minute), onset.Add(-5*time.Minute), 6)
+			times(&c, "pay", m, onset, onset.Add(time.Hour), 4)
+		}
+		if r := Rank(c); len(r.Suspects) == 0 || r.Suspects[0].Resource != "pay" {
+			t.Errorf("seed %d: got %v, expected pay", seed, blamed(r))
+		}
+	}
+}
+
+// TestFiveAreNamed looks for five resources where somebody is blamed, and none where
+// nobody is.
+func TestFiveAreNamed(t *testing.T) {
+	c := at60(1, 30, 6)
+	if r := Rank(c); r.Verdict != Nobody || len(r.Weak) > 0 {
+		t.Errorf("got %s and %d, expected nobody", r.Verdict, len(r.Weak))
+	}
+	times(&c, "pay", "cpu_usage", onset, onset.Add(time.Hour), 4)
+	r := Rank(c)
+	told := map[string]bool{}
+	for _, s := range append(r.Suspects, r.Weak...) {
+		told[s.Resource] = true
+	}
+	if len(r.Suspects) == 0 || len(told) != 5 || len(r.Suspects)+len(r.Weak) != 5 {
+		t.Errorf("got %v and %d more, expected five in all", blamed(r), len(r.Weak))
+	}
+}
+
+// TestTheWayToACallee: shop waits longer for what it calls, which takes no longer.
+func TestTheWayToACallee(t *testing.T) {
+	c := at60(2, 30, 6)
+	wait := Signal{Resource: "shop", Metric: "client_latency_ms_p90"}
+	for _, s := range c.Signals {
+		if s.Resource == "shop" && s.Metric == "latency_ms_mean" {
+			wait.Times, wait.Values = s.Times, append([]float64(nil), s.Values...)
+		}
+	}
+	c.Signals = append(c.Signals, wait)
+	times(&c, "shop", "client_latency_ms_p90", onset, onset.Add(time.Hour), 12)
+	times(&c, "shop", "latency_ms_mean", onset, onset.Add(time.Hour), 6)
+	r := Rank(c)
+	list := blamed(r)
+	if len(list) == 0 || list[0] != "shop" {
+		t.Fatalf("got %v, expected shop", list)
+	}
+	for _, callee := range []string{"pay", "stock", "mail"} {
+		if !slices.Contains(list, callee) {
+			t.Errorf("got %v, expected %s among them", list, callee)
+		}
+	}
+	if slices.Contains(list, "user") {
+		t.Errorf("got %v, expected user not among them: shop does not call it", list)
+	}
+}
+
+// TestSecondsThatHangTogether ranks quiet systems that are measured each second, whose
+// samples are much alike within a minute: ten minutes of them are few.
+func TestSecondsThatHangTogether(t *testing.T) {
+	calm := 0
+	const systems = 10
+	for seed := range uint64(systems) {
+		rng := rand.New(rand.NewPCG(seed, 9))
+		c := Case{Onset: onset, From: onset.Add(-10 * time.Minute), To: onset.Add(-time.Second)}
+		for r := range 20 {
+			for _, m := range []string{"cpu", "latency-90", "diskio"} {
+				s := Signal{Resource: fmt.Sprint("service", r), Metric: m}
+				x := 0.0
+				for i := range 1200 {
+					x = 0.95*x + 0.31*rng.NormFloat64()
+					s.Times, s.Values = append(s.Times, onset.Add(time.Duration(i-600)*time.Second).UnixMilli()), append(s.Values, 10*math.Exp(0.2*x))
+				}
+				c.Signals = append(c.Signals, s)
+			}
+		}
+		if Rank(c).Verdict == Nobody {
+			calm++
+		}
+	}
+	if calm < systems*7/10 {
+		t.Errorf("nobody was blamed in %d of %d quiet systems, expected 7 and more", calm, systems)
+	}
 }

@@ -83,6 +83,28 @@ func list(c *Case, all []*resource, w window, bar float64) []Suspect {
 	return out
 }
 
+// fill are the resources that come after those of the list, until it is five: who reads
+// a list to its fifth place shall find somebody there.
+func fill(c *Case, all []*resource, w window, list []Suspect) []Suspect {
+	const enough = 5
+	told := map[string]bool{}
+	for _, s := range list {
+		told[s.Resource] = true
+	}
+	var out []Suspect
+	for _, r := range all {
+		if len(told) >= enough {
+			break
+		}
+		if told[r.name] || !r.hasAny && r.score == 0 {
+			continue
+		}
+		told[r.name] = true
+		out = append(out, Suspect{Resource: r.name, Change: r.named(), Score: scale(r.score), At: at(r.at), Evidence: r.evidence(c, r.named(), w)})
+	}
+	return out
+}
+
 // named is the change to name: an old one is not named for a resource that moved.
 func (r *resource) named() *Change {
 	if r.change == nil || r.weight < leastFit {

@@ -21,6 +21,7 @@ const (
 // Result of a ranking.
 type Result struct {
 	Suspects []Suspect
+	Weak     []Suspect // where somebody is blamed: who comes next, so that five resources are named; too little to tell people
 	Verdict  Verdict
 	Onset    time.Time // as given, or as found
 	Took     time.Duration
@@ -47,7 +48,7 @@ type Evidence struct {
 
 const (
 	most      = 10
-	leastSum  = 0.65 // of strength: below it nobody is blamed
+	leastSum  = 0.8  // of strength: below it nobody is blamed
 	leastSure = 0.1  // the same where something is wrong for sure
 	leastLogs = 0.25 // the same where records are all there is
 )
@@ -72,6 +73,7 @@ type resource struct {
 	weight   float64 // of the change
 	rare     float64 // 1 where nothing else was changed, 0 where all was: then a change tells nothing
 	score    float64
+	hint     float64 // deviations of the signal that strays most, however little that means
 	distance int
 	reached  bool
 }
@@ -136,6 +138,7 @@ func rank(c *Case) Result {
 	}
 	res.Verdict = Suspects
 	res.Suspects = list(c, scored, w, bar)
+	res.Weak = fill(c, scored, w, res.Suspects)
 	return res
 }
 
@@ -230,6 +233,7 @@ func score(c *Case, k *names, g *graph, w window, scale yardstick, all bool) []*
 		target, distances = "", nil // the graph tells nothing of what it depends on
 	}
 	relate(out, byName, g, target)
+	accuse(out, byName, g)
 	if all {
 		for i := range c.Changes {
 			ch := &c.Changes[i]
@@ -273,7 +277,7 @@ func score(c *Case, k *names, g *graph, w window, scale yardstick, all bool) []*
 		r.finish(c, g, target, shifted)
 	}
 	slices.SortStableFunc(out, func(a, b *resource) int {
-		return cmp.Or(cmpDown(a.score, b.score), cmp.Compare(a.at, b.at), cmp.Compare(a.name, b.name))
+		return cmp.Or(cmpDown(a.score, b.score), cmpDown(a.hint, b.hint), cmp.Compare(a.at, b.at), cmp.Compare(a.name, b.name))
 	})
 	return out
 }
@@ -301,6 +305,9 @@ func (r *resource) sum() {
 			s = group[1]
 		}
 		v := s.strength() * s.class.weight
+		if s.class.side == inward || s.class.side == outward {
+			r.hint = math.Max(r.hint, s.z*s.fresh*s.class.weight)
+		}
 		switch s.class.side {
 		case inward:
 			r.in = math.Max(r.in, v)

@@ -3,6 +3,7 @@ package suspect
 import (
 	"math"
 	"slices"
+	"strings"
 )
 
 // relate works out, along the call graph, how much of what a resource shows outward is
@@ -45,6 +46,21 @@ func relate(all []*resource, byName map[string]*resource, g *graph, target strin
 	for _, r := range all {
 		for i := range r.outs {
 			r.outs[i].lost = account(r, t, r.outs[i].class, worst)
+		}
+	}
+}
+
+// accuse tells of each resource that calls others and waits longer for them, though
+// none of them says that it takes longer: the time is lost on the way to one of them.
+func accuse(all []*resource, byName map[string]*resource, g *graph) {
+	for _, r := range all {
+		for _, o := range r.outs {
+			if o.class != "client latency" {
+				continue
+			}
+			for _, name := range g.observed(r.name, func(n string) bool { return byName[n] != nil && byName[n].hasAny }) {
+				tell(&byName[name].accused, r.name, o.strength*(1-o.explained))
+			}
 		}
 	}
 }
@@ -121,7 +137,12 @@ func passes(inner, outer *resource, class string) float64 {
 		for j := range inner.shifts {
 			s := &inner.shifts[j]
 			same := s.signal.Metric == o.signal.Metric
-			if !same && (s.class.name != class || unit(s) == "" || unit(s) != unit(o)) {
+			if class == "client latency" { // what one waits for is what the other takes
+				same = false
+				if s.class.name != "latency" || statistic(s.signal.Metric) != statistic(o.signal.Metric) || unit(s) != unit(o) {
+					continue
+				}
+			} else if !same && (s.class.name != class || unit(s) == "" || unit(s) != unit(o)) {
 				continue
 			}
 			a, b, share := s.delta(), o.delta(), 0.0
@@ -159,8 +180,22 @@ func unit(s *shift) string {
 	}
 	for _, w := range words(s.signal.Metric) {
 		switch w {
-		case "seconds", "ms", "milliseconds", "microseconds":
-			return w
+		case "s", "seconds":
+			return "seconds"
+		case "ms", "milliseconds":
+			return "milliseconds"
+		case "us", "microseconds":
+			return "microseconds"
+		}
+	}
+	return ""
+}
+
+// statistic is the percentile that a metric is, by its name.
+func statistic(metric string) string {
+	for _, w := range words(metric) {
+		if p, ok := strings.CutPrefix(w, "p"); ok && p != "" && strings.Trim(p, "0123456789") == "" {
+			return p
 		}
 	}
 	return ""

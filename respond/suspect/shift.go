@@ -98,21 +98,6 @@ func counts(signals []Signal, w window) map[string]float64 {
 	return out
 }
 
-// ruler is what a deviation of one signal is measured with.
-type ruler struct{ med, up, down, sign float64 }
-
-// dev is how far off a value is, in the direction that is bad.
-func (r ruler) dev(x float64) float64 {
-	u, d := (x-r.med)/r.up, (r.med-x)/r.down
-	switch {
-	case r.sign > 0:
-		return u
-	case r.sign < 0:
-		return d
-	}
-	return math.Max(u, d)
-}
-
 // measure compares one signal's incident window with its quiet one.
 func measure(s *Signal, w window, level, requests float64, usual tails) shift {
 	out := shift{signal: s, class: s.classOf(), at: w.onset}
@@ -126,7 +111,7 @@ func measure(s *Signal, w window, level, requests float64, usual tails) shift {
 	if n < leastSeen {
 		return out
 	}
-	v, m := steady(s, w, step, n)
+	v, k, m := steady(s, w, step, n)
 	quiet := make([]float64, 0, n)
 	for _, span := range w.quiet {
 		lo, hi := s.between(span[0], span[1])
@@ -143,42 +128,8 @@ func measure(s *Signal, w window, level, requests float64, usual tails) shift {
 	slices.Sort(sorted)
 	med := quantile(sorted, 0.5)
 	out.base = med
-	spread := (quantile(sorted, 0.75) - quantile(sorted, 0.25)) / 1.349
-	rel := relative
-	if usual.n >= fewPeers {
-		rel = min(max(usual.any, finest), relative)
-	}
-	pooled := usual.n >= fewPeers && !out.class.share
-	floor := math.Max(rel*math.Abs(med), common*level)
-	if out.class.share {
-		top := 1.0
-		if level > 1.5 {
-			top = 100
-		}
-		floor = ofShare * top
-		if requests > 0 { // one failure is the least there can be
-			floor = top * min(max(1/requests, ofShare/6), 0.05)
-		}
-	}
-	few := 1 + 3/float64(n) // a spread of few samples is no sure thing
-	rulers := func(m int, usual [2]float64) ruler {
-		r := ruler{med, few * math.Max(spread, floor), few * math.Max(spread, floor), out.class.sign}
-		if n >= 20 { // tails that are heavier than the middle says
-			high, low := sorted, sorted
-			if m > 1 {
-				high, low = held(quiet, m)
-			}
-			r.up = math.Max(r.up, (quantile(high, 0.98)-med)/2.05)
-			r.down = math.Max(r.down, (med-quantile(low, 0.02))/2.05)
-		}
-		if pooled { // few samples of its own: what its peers do as well
-			x := math.Max(math.Abs(med), common*level) * borrowed / (borrowed + float64(n))
-			r.up, r.down = math.Max(r.up, x*usual[0]), math.Max(r.down, x*usual[1])
-		}
-		r.up, r.down = math.Max(r.up, 1e-12), math.Max(r.down, 1e-12)
-		return r
-	}
-	alone, dev := rulers(1, usual.alone).dev, rulers(m, usual.held).dev
+	q := calmness{values: quiet, sorted: sorted, med: med, own: float64(n) / float64(k), level: level, peers: usual, class: out.class, request: requests}
+	alone, dev := q.ruler(1, usual.alone).dev, q.ruler(m, usual.held).dev
 	lasts := func(x []float64, i int) float64 { return lasting(x, i, m, dev, alone) }
 	best, z := lo, math.Inf(-1)
 	for i := lo; i < hi; i++ {
@@ -211,45 +162,19 @@ func measure(s *Signal, w window, level, requests float64, usual tails) shift {
 	return out
 }
 
-// steady is a signal without its shortest moves, and how many samples in a row a shift
-// has to last: samples that are much more frequent are averaged over as long a time.
-func steady(s *Signal, w window, step int64, n int) (v []float64, m int) {
+// steady is a signal without its shortest moves, how many samples each is the mean of,
+// and how many in a row a shift has to last: samples that are much more frequent are
+// averaged over as long a time.
+func steady(s *Signal, w window, step int64, n int) (v []float64, k, m int) {
 	began, until := s.between(w.onset, w.end)
-	k := min(int(sustained/float64(max(step, 1))), n/8, until-began) // no more than the incident has
+	k = min(int(sustained/float64(max(step, 1))), n/8, until-began) // no more than the incident has
 	switch {
 	case k > 1:
-		return smooth(s, k, step), 1
+		return smooth(s, k, step), k, 1
 	case float64(step) < sustained:
-		return s.Values, 2
+		return s.Values, 1, 2
 	}
-	return s.Values, 1
-}
-
-// held are, sorted, the least and the most that m samples in a row reach.
-func held(x []float64, m int) (high, low []float64) {
-	for i := 0; i+m <= len(x); i++ {
-		high, low = append(high, slices.Min(x[i:i+m])), append(low, slices.Max(x[i:i+m]))
-	}
-	slices.Sort(high)
-	slices.Sort(low)
-	return high, low
-}
-
-// lasting is the deviation that m samples in a row reach, for signals whose samples are
-// no mean of a long time: one alone is little, however far off it is.
-func lasting(x []float64, i, m int, dev, alone func(float64) float64) float64 {
-	if m <= 1 {
-		return dev(x[i])
-	}
-	all := math.Inf(-1)
-	if i+m <= len(x) {
-		all = dev(x[i])
-		for _, y := range x[i+1 : i+m] {
-			all = math.Min(all, dev(y))
-		}
-	}
-	a := alone(x[i])
-	return math.Max(all, math.Min(a, lone*math.Sqrt(math.Max(a, 0))))
+	return s.Values, 1, 1
 }
 
 // strays is the deviation that most blocks of n quiet samples reach.

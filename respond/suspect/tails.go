@@ -39,7 +39,7 @@ func strayings(signals []Signal, w window, level map[string]float64) map[string]
 		if n < leastSeen {
 			continue
 		}
-		v, m := steady(s, w, spacing(s.Times), n)
+		v, _, m := steady(s, w, spacing(s.Times), n)
 		var quiet, high, low []float64
 		for _, span := range w.quiet {
 			lo, hi := s.between(span[0], span[1])
