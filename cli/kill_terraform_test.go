@@ -25,7 +25,7 @@ case "$1" in
 plan) for a; do case "$a" in -out=*) echo plan > "${a#-out=}";; esac; done;;
 show) echo '{"format_version":"1.2","terraform_version":"1.9.0","planned_values":{}}';;
 apply)
-	trap 'echo stopping; (trap "" INT; sleep 3); echo half > ` + state + `; echo the state is written; exit 1' INT
+	trap 'trap "echo twice" INT; echo stopping; (trap "" INT; sleep 3); echo half > ` + state + `; echo the state is written; exit 1' INT
 	echo creating
 	while :; do sleep 0.1; done;;
 esac

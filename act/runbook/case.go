@@ -107,7 +107,8 @@ func checks(run *act.Run, book *declare.Runbook, before int) (authority.Checks, 
 	out := authority.Unchecked
 	for i := range before {
 		s := &book.Steps[i]
-		if s.Rollback || s.Expect == "" || s.Class.Rank() > declare.Test.Rank() || i >= len(run.Steps) {
+		test := s.Class == declare.Test && (s.Language == "sh" || s.Language == "ssh") // expects exit code 0
+		if s.Rollback || s.Expect == "" && !test || s.Class.Rank() > declare.Test.Rank() || i >= len(run.Steps) {
 			continue
 		}
 		switch run.Steps[i].Status {

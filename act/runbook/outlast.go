@@ -52,7 +52,7 @@ func (r *Runner) outlasting(run *act.Run, step *declare.Step, out io.Writer) (fi
 }
 
 // outlives says whether a step of a run was begun by a server that has died and is still
-// writing down what there is: it was interrupted when the server died, and has a minute.
+// writing down what there is: it is interrupted when the server dies, and has a minute.
 func (r *Runner) outlives(run *act.Run) bool {
 	for _, s := range run.Steps {
 		if s.Status == act.StepRunning && s.Language == "terraform" {

@@ -12,7 +12,7 @@ import (
 )
 
 // confine lets a command run as somebody else, in a process group of its own that gets a
-// signal when we die.
+// signal when we die; 0 for none.
 func confine(cmd *exec.Cmd, as, dir string, orphaned syscall.Signal) error {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: orphaned}
 	uid, gid, err := other(as)

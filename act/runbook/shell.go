@@ -32,11 +32,11 @@ const grace = 2 * time.Second
 const terraformGrace = time.Minute
 
 // ending is how a step's processes are asked to end, how long they may take then, and
-// what they get when the server is killed. Terraform's plugins end with SIGTERM and leave
-// SIGINT to terraform.
+// what they get when the server is killed: nothing where they are interrupted. Terraform's
+// plugins end with SIGTERM and leave SIGINT to terraform.
 func ending(step *declare.Step) (asked syscall.Signal, patience time.Duration, orphaned syscall.Signal) {
 	if step.Language == "terraform" {
-		return syscall.SIGINT, terraformGrace, syscall.SIGINT
+		return syscall.SIGINT, terraformGrace, 0
 	}
 	return syscall.SIGTERM, grace, syscall.SIGKILL
 }
@@ -44,7 +44,16 @@ func ending(step *declare.Step) (asked syscall.Signal, patience time.Duration, o
 // limits are set by the first shell on itself, for all that follows: no core dumps, so
 // many open files, files of at most 1 GiB or what the step says (in blocks of 512 bytes),
 // so many processes of the step's user.
-const limits = `ulimit -c 0; ulimit -n 1024; ulimit -f "$1"; shift; { ulimit -p 512 || ulimit -u 512; } 2>/dev/null; exec "$@"`
+const limits = `ulimit -c 0; ulimit -n 1024; ulimit -f "$1"; shift; { ulimit -p 512 || ulimit -u 512; } 2>/dev/null; `
+
+// onward becomes the program; interrupted does too, and leaves somebody who interrupts it
+// once when the server has died, which closes the pipe on descriptor 3. The signal that the
+// kernel sends for a dead parent comes once for each of its threads, and the second
+// interrupt makes terraform drop everything.
+const (
+	onward      = `exec "$@"`
+	interrupted = `{ read -r _ <&3; kill -INT $$; } & ` + onward + ` 3<&-`
+)
 
 // shell runs a step's text, which is a constant of the runbook, with the parameters in
 // its environment.
@@ -86,7 +95,11 @@ func (r *Runner) command(ctx context.Context, run *act.Run, step *declare.Step, 
 	mark := "EVENKEEL_ATTEMPT=" + hex.EncodeToString(id)
 	ctx, cancel := context.WithTimeout(ctx, step.Timeout)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "/bin/sh", append([]string{"-c", limits, "sh", strconv.Itoa(parse.FileSize(step) << 21)}, argv...)...)
+	program := limits + onward
+	if step.Language == "terraform" {
+		program = limits + interrupted
+	}
+	cmd := exec.CommandContext(ctx, "/bin/sh", append([]string{"-c", program, "sh", strconv.Itoa(parse.FileSize(step) << 21)}, argv...)...)
 	cmd.Dir = dir
 	cmd.Env = []string{
 		"PATH=" + Path, "LANG=C.UTF-8", "HOME=" + home, "TMPDIR=" + home,
@@ -103,6 +116,13 @@ func (r *Runner) command(ctx context.Context, run *act.Run, step *declare.Step, 
 		}
 		defer rest()
 		cmd.Stdout, cmd.Stderr = file, file
+		watched, alive, err := os.Pipe()
+		if err != nil {
+			return result{detail: "cannot start: " + err.Error()}
+		}
+		defer watched.Close()
+		defer alive.Close()
+		cmd.ExtraFiles = []*os.File{watched}
 	}
 	signal, patience, orphaned := ending(step)
 	if err := confine(cmd, r.o.User, home, orphaned); err != nil {

@@ -105,10 +105,14 @@ func (r *Runner) terraform(ctx context.Context, run *act.Run, step *declare.Step
 	return res
 }
 
-// because adds to how a program ended what it gave as its first error.
+// because adds to how a program ended what it gave as its first error, else what was said
+// last.
 func because(ended, said string) string {
 	if m := firstError.FindStringSubmatch(said); m != nil {
 		return ended + ": " + strings.TrimSpace(m[1])
+	}
+	if last := lastLine(said); last != "" && strings.HasPrefix(ended, "exit status") {
+		return ended + ": " + last
 	}
 	return ended
 }

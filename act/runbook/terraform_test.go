@@ -130,7 +130,7 @@ esac
 		t.Errorf("%s: %+v", run.Status, s)
 	}
 	facts, err := b.o.DB.Facts(t.Context(), journal.Query{Ref: run.Ref(), Kind: "run.step.finished", Limit: 1})
-	if err != nil || len(facts) != 1 || facts[0].Text != "step apply, which was stopped, has ended: exit status 1" {
+	if err != nil || len(facts) != 1 || facts[0].Text != "step apply, which was stopped, has ended: exit status 1: the state is written" {
 		t.Errorf("%v %+v", err, facts)
 	}
 }
