@@ -10,6 +10,7 @@
 #   make corpora try the parsers on public data, where it is at hand
 #   make tofu    terraform steps with a real OpenTofu, which takes some minutes to build
 #   make kube    kube steps with a real Kubernetes, which takes twenty minutes and more to build
+#   make volume  a real LVM volume and a real quota are grown, in a small virtual machine
 #   make soak    kill -9 and load for longer than a test may last
 #   make soak-year  a year of rules in simulated time, beside Prometheus' engine
 
@@ -19,7 +20,7 @@ BINARY := bin/evenkeel
 
 export EVENKEEL_PEERS := $(PEERS)
 
-.PHONY: run build test test-tools tofu kube check golden bench bench-rows bench-quick corpora soak soak-year screenshots clean
+.PHONY: run build test test-tools tofu kube volume check golden bench bench-rows bench-quick corpora soak soak-year screenshots clean
 
 run: build
 	$(BINARY) demo
@@ -40,6 +41,10 @@ tofu:
 kube:
 	scripts/kube $(PEERS)
 	$(GO) test -tags kube -run Kubernetes -timeout 20m ./act/runbook
+
+volume:
+	scripts/volume $(PEERS)
+	$(GO) test -tags volume -run Volume ./cli
 
 check:
 	scripts/check

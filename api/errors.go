@@ -12,6 +12,7 @@ import (
 	"github.com/evenkeel/evenkeel/learn"
 	"github.com/evenkeel/evenkeel/observe/trace"
 	"github.com/evenkeel/evenkeel/respond"
+	"github.com/evenkeel/evenkeel/state"
 )
 
 // ErrorBody is the body of every answer that is not 2xx.
@@ -22,7 +23,7 @@ type ErrorBody struct {
 // Error is why a request was not answered. The last three are set where an input
 // was refused.
 type Error struct {
-	Code    string `json:"code" doc:"For programs: unauthenticated, denied, cross_site, invalid, not_found, method_not_allowed, conflict, too_large, unsupported_media_type, unavailable, internal."`
+	Code    string `json:"code" doc:"For programs: unauthenticated, denied, cross_site, invalid, not_found, method_not_allowed, conflict, too_large, unsupported_media_type, unavailable, full, internal."`
 	Message string `json:"message" doc:"For people, one sentence."`
 	Hint    string `json:"hint,omitempty" doc:"What to do next."`
 	Field   string `json:"field,omitempty" doc:"Where in the input."`
@@ -93,6 +94,9 @@ func explain(err error) (status int, e Error) {
 		return http.StatusConflict, Error{Code: "conflict", Message: conflict.Why}
 	case errors.As(err, &large):
 		return http.StatusRequestEntityTooLarge, Error{Code: "too_large", Message: "The body is too large.", Want: "at most 1 MiB"}
+	}
+	if state.Full(err) {
+		return http.StatusInsufficientStorage, Error{Code: "full", Message: "The disk of the server is full: nothing of this was stored.", Hint: "Once there is room, send it again."}
 	}
 	return http.StatusInternalServerError, Error{Code: "internal", Message: "The server could not answer.", Hint: "The server's log has the reason."}
 }

@@ -103,7 +103,7 @@ spec: {memberOf: [shop]}
 		got[string(m[1])] = string(m[2])
 	}
 	for what, want := range map[string]string{
-		"volume-before": "256.00", "request-1": "done", "volume-after": "1280.00", "blocks": "327680",
+		"volume-before": "256.00", "request-1": "done", "volume-after": "1280.00", "blocks": "1310720",
 		"limits-before": "51200/102400", "request-2": "done", "limits-after": "1099776/1150976",
 		"request-3": "queued", "volume-end": "1280.00", "request-4": "queued", "room": "209715200", "data": "same", "own-1": "", "own-2": "", "end": "end",
 	} {

@@ -15,7 +15,8 @@ import (
 	"time"
 
 	"github.com/pressly/goose/v3"
-	_ "modernc.org/sqlite" // the driver "sqlite"
+	"modernc.org/sqlite" // the driver "sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/evenkeel/evenkeel/journal"
 )
@@ -155,6 +156,13 @@ func (db *DB) update(ctx context.Context, on interface {
 		db.stmts.prepare(ctx, db.write)
 	}
 	return nil
+}
+
+// Full says whether something could not be stored because the disk is full. Nothing of it
+// was stored then.
+func Full(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_FULL
 }
 
 // Millis is how times are stored: milliseconds since 1970 UTC, 0 for none.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -171,5 +172,36 @@ func TestFollowersSeeCommittedFactsOnly(t *testing.T) {
 	}
 	stop()
 	for range facts { // closes once the context has ended
+	}
+}
+
+// TestAFullDisk: what does not fit leaves nothing behind, says that there is no room, and
+// goes once there is.
+func TestAFullDisk(t *testing.T) {
+	db := open(t, t.TempDir())
+	limit := func(pages int) {
+		t.Helper()
+		if _, err := db.write.ExecContext(t.Context(), fmt.Sprintf("PRAGMA max_page_count = %d", pages)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	limit(1) // as many as there are
+	long := fact("run.started", 0, "run/r-1")
+	long.Text = strings.Repeat("x", 1<<20)
+	store := func() error {
+		return db.Update(t.Context(), func(tx *Tx) error {
+			_, err := tx.Record(long)
+			return err
+		})
+	}
+	if err := store(); !Full(err) || Full(errors.New("full")) || Full(nil) {
+		t.Errorf("got %v", err)
+	}
+	if facts, err := db.Facts(t.Context(), journal.Query{}); err != nil || len(facts) != 0 {
+		t.Errorf("%v, %d facts", err, len(facts))
+	}
+	limit(1 << 20)
+	if err := store(); err != nil {
+		t.Error(err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/evenkeel/evenkeel/detect"
 	"github.com/evenkeel/evenkeel/learn"
 	"github.com/evenkeel/evenkeel/respond"
+	"github.com/evenkeel/evenkeel/state"
 )
 
 // errorView is the page of a request that could not be answered.
@@ -64,6 +65,9 @@ func explainError(err error) (status int, heading, message, hint string) {
 		return http.StatusBadRequest, "Not understood", wrong.Error(), "Go back, change it and send it again."
 	case errors.As(err, &invalid):
 		return http.StatusBadRequest, "Not understood", invalid.Error(), "Go back, change it and send it again."
+	}
+	if state.Full(err) {
+		return http.StatusInsufficientStorage, "The disk is full", "The disk of the server is full: nothing of this was stored.", "Once there is room, send it again."
 	}
 	return http.StatusInternalServerError, "This did not work", "The server could not answer. Nothing was changed by this request unless its journal says so.", "Try again; the server's log has the reason."
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/evenkeel/evenkeel/act/change"
 	"github.com/evenkeel/evenkeel/declare"
 	"github.com/evenkeel/evenkeel/journal"
+	"github.com/evenkeel/evenkeel/state"
 )
 
 // Sources are the names under /hooks/.
@@ -154,6 +155,9 @@ func (h *Handler) take(w http.ResponseWriter, r *http.Request) (int, Answer) {
 		return no(http.StatusConflict, err)
 	case err != nil:
 		h.o.Logger.Error("cannot store a delivery", "source", source, "err", err)
+		if state.Full(err) {
+			return http.StatusInsufficientStorage, Answer{Error: "the disk is full: the delivery could not be stored; send it again once there is room"}
+		}
 		return http.StatusInternalServerError, Answer{Error: "the delivery could not be stored; send it again"}
 	}
 	if len(fresh) > 0 {

@@ -227,6 +227,20 @@ func (t *turn) end(now time.Time, s act.RunStatus, why string) error {
 	return t.record(now, system, kind, fmt.Sprintf("run of %s %s: %s", t.run.Runbook, s, why))
 }
 
+// patience is when a verification gives up: by the clock that does not jump from when this
+// process first looked at it, since the one on the wall may be set meanwhile. After a
+// restart there is only that one, and never more time than the runbook gives.
+func (r *Runner) patience(run *act.Run, now time.Time) time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	until, ok := r.until[run.ID]
+	if !ok {
+		until = now.Add(min(run.VerifyBy.Sub(now), reread(run).Verify.Within))
+		r.until[run.ID] = until
+	}
+	return until
+}
+
 // verify asks whether the objective is met again, until it is or time is up.
 func (r *Runner) verify(ctx context.Context, run *act.Run) (more bool, err error) {
 	recovered, why, err := r.o.Verify(ctx, run.Objective, run.StartedAt)
@@ -237,12 +251,15 @@ func (r *Runner) verify(ctx context.Context, run *act.Run) (more bool, err error
 		recovered, why = false, "cannot tell: "+err.Error()
 	}
 	now := time.Now()
-	if !recovered && now.Before(run.VerifyBy) {
+	if !recovered && now.Before(r.patience(run, now)) {
 		if wait(ctx, poll) != nil {
 			return false, nil
 		}
 		return true, nil
 	}
+	r.mu.Lock()
+	delete(r.until, run.ID)
+	r.mu.Unlock()
 	effect := r.effect(ctx, run, now)
 	next, err := r.change(ctx, run.ID, func(t *turn) error {
 		if t.run.Status != act.RunVerifying {

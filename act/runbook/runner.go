@@ -100,6 +100,7 @@ type Runner struct {
 	working map[string]context.CancelFunc // runs that a goroutine drives
 	busy    map[string]bool               // runs of which a step is being executed
 	again   map[string]bool               // runs that were kicked meanwhile
+	until   map[string]time.Time          // when verifications give up, see patience
 	wg      sync.WaitGroup
 }
 
@@ -120,7 +121,7 @@ func New(o Options) *Runner {
 		o.Transport = http.DefaultTransport
 	}
 	r := &Runner{
-		o: o, working: map[string]context.CancelFunc{}, busy: map[string]bool{}, again: map[string]bool{},
+		o: o, working: map[string]context.CancelFunc{}, busy: map[string]bool{}, again: map[string]bool{}, until: map[string]time.Time{},
 		client: &http.Client{Transport: o.Transport, CheckRedirect: func(req *http.Request, via []*http.Request) error {
 			if len(via) > 5 || req.URL.Host != via[0].URL.Host {
 				return http.ErrUseLastResponse // the runbook names the server, nobody else does

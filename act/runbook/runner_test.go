@@ -367,3 +367,33 @@ func TestRestart(t *testing.T) {
 		t.Errorf("its change: %+v %v", c, err)
 	}
 }
+
+// TestAClockThatJumpsEndsNoVerification: the time on the wall passed the end of a
+// verification at once; what it waits for has as long as the runbook gives.
+func TestAClockThatJumpsEndsNoVerification(t *testing.T) {
+	var asked atomic.Int32
+	b := newBench(t, t.TempDir(), map[string]string{"fix": page("verify: {objective: checkout-availability, within: 10m}\n", fence("sh {name=fix risk=low}", "true"))}, func(o *Options) {
+		verify := o.Verify
+		o.Verify = func(ctx context.Context, name declare.ObjectiveName, since time.Time) (bool, string, error) {
+			asked.Add(1)
+			return verify(ctx, name, since)
+		}
+	})
+	run := b.start("carol", "fix", nil)
+	b.until(run.ID, "the verification", func(r act.Run) bool { return r.Status == act.RunVerifying && asked.Load() > 0 })
+	if err := b.db.Update(t.Context(), func(tx *state.Tx) error {
+		_, err := tx.ExecContext(t.Context(), `UPDATE runs SET verify_ms = 1000 WHERE id = ?`, run.ID)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	before := asked.Load()
+	run = b.until(run.ID, "another look", func(r act.Run) bool { return asked.Load() > before+1 || r.Status.Ended() })
+	if run.Status != act.RunVerifying {
+		t.Fatalf("%s: %s", run.Status, run.Reason)
+	}
+	b.recovered.Store(true)
+	if run = b.ended(run.ID); run.Status != act.RunVerified {
+		t.Errorf("%s: %s", run.Status, run.Reason)
+	}
+}
