@@ -53,6 +53,13 @@ func (s *Store) Blocks(ctx context.Context, q *Query, f func([]Column) bool) err
 }
 
 func (s *Store) blocks(ctx context.Context, q *Query, f func(*logstorage.DataBlock) bool) error {
+	if plain, offset, limit := q.GetLastNResultsQuery(); plain != nil && offset == 0 {
+		return s.newest(ctx, plain, limit, f)
+	}
+	return s.run(ctx, q, f)
+}
+
+func (s *Store) run(ctx context.Context, q *Query, f func(*logstorage.DataBlock) bool) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var mu sync.Mutex
