@@ -147,7 +147,8 @@ func longer(at RulePlace, rule declared, all []respond.Episode) *RuleProposal {
 		}
 		saved, lost := 0, 0
 		for _, e := range all {
-			if e.Resolved.IsZero() || e.Resolved.Sub(e.Since) >= w {
+			lasted := e.Resolved.Sub(e.Since)
+			if e.Resolved.IsZero() || lasted >= w || lasted < rule.hold { // the last ones are of an earlier for
 				continue
 			}
 			switch {
@@ -190,7 +191,7 @@ func threshold(at RulePlace, rule declared, all []respond.Episode) *RuleProposal
 	var idle []float64
 	for _, e := range all {
 		switch v := sign * e.Value; {
-		case math.IsNaN(v):
+		case math.IsNaN(v), v < sign*number: // that is of an earlier threshold
 		case needless(e):
 			idle = append(idle, v)
 		case e.Outcome == respond.ActionTaken:
@@ -254,15 +255,19 @@ func keepFiring(at RulePlace, rule declared, all []respond.Episode) (*RulePropos
 	ended := map[detect.Fingerprint]time.Time{}
 	var gaps []time.Duration
 	for _, e := range all {
-		if end, was := ended[e.Fingerprint]; was && e.Opened.Sub(end) > 0 {
+		// A gap that the rule would bridge by now is of before it did.
+		if end, was := ended[e.Fingerprint]; was && e.Opened.Sub(end) > rule.keep {
 			gaps = append(gaps, e.Opened.Sub(end))
 		}
 		if !e.Resolved.IsZero() {
 			ended[e.Fingerprint] = e.Resolved
 		}
 	}
-	if len(gaps) == 0 {
+	switch {
+	case len(gaps) == 0 && rule.keep == 0:
 		return nil, "it flaps, and the gaps are not on record"
+	case len(gaps) < least && rule.keep > 0:
+		return nil, fmt.Sprintf("it flapped before keep_firing_for was %s; since then too little is on record", text(rule.keep))
 	}
 	slices.Sort(gaps)
 	most := gaps[(len(gaps)-1)*9/10]

@@ -108,6 +108,22 @@ func TestProposals(t *testing.T) {
 		burn[i].Detector = detect.DetectorObjective
 	}
 	f(burn, "", "", 0, "it comes from an objective")
+	// What a proposal that was applied has ended does not ask for more of it.
+	was := ws
+	applied := func(field, why string, episodes []respond.Episode) {
+		t.Helper()
+		const had = "expr: queue_depth > 500\n        for: 30s\n"
+		text := strings.Replace(rules, had, field+"\n", 1)
+		if text == rules {
+			t.Fatal("nothing was applied")
+		}
+		ws = workspaceOf(t, text)
+		f(episodes, "", "", 0, why)
+		ws = was
+	}
+	applied("expr: queue_depth > 500\n        for: 2m", "tells them apart", join(many(4, "QueueStuck", respond.NoActionNeeded, 90*time.Second, 600), many(2, "QueueStuck", respond.ActionTaken, 20*time.Minute, 600)))
+	applied("expr: queue_depth > 800\n        for: 30s", "tells them apart", join(many(4, "QueueStuck", respond.FalseAlarm, 20*time.Minute, 600), many(2, "QueueStuck", respond.ActionTaken, 20*time.Minute, 1000)))
+	applied("expr: queue_depth > 500\n        keep_firing_for: 2m", "before keep_firing_for was 2m", flapping)
 	f(many(4, "Gone", respond.FalseAlarm, time.Minute, 1), "", "", 0, "no rule file declares it")
 }
 
