@@ -154,6 +154,8 @@ func verdict(f detect.Finding, i *Incident, told int, stopped bool) string {
 	switch {
 	case len(people) > 0:
 		return "It paged " + strings.Join(people, ", ") + "."
+	case told == 1:
+		return "It told one receiver, and paged no person by their own ways."
 	case told > 0:
 		return fmt.Sprintf("It told %d receivers, and paged no person by their own ways.", told)
 	case stopped:
