@@ -113,7 +113,7 @@ type Invitation struct {
 func (s *server) invite(c *call, in NewInvitation) (Invitation, error) {
 	ws := s.Workspace()
 	if ws.Person(in.Person) == nil {
-		return Invitation{}, invalid("person", string(in.Person), "somebody of the catalog")
+		return Invitation{}, invalid("person", string(in.Person), "somebody of the catalogue")
 	}
 	secret, err := s.Accounts.Invite(c.Context(), c.now, c.me.Actor(), in.Person, in.Admin)
 	return Invitation{URL: s.URL("/invite/" + secret), Person: in.Person, Admin: in.Admin, Expires: c.now.Add(account.InvitationLife).UTC()}, err

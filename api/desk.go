@@ -56,7 +56,7 @@ func (s *server) setSev(c *call, in Severing) (respond.Incident, error) {
 // RoleGiven gives a role to somebody.
 type RoleGiven struct {
 	Role   respond.Role     `json:"role" doc:"commander, communications or scribe."`
-	Person declare.PersonID `json:"person,omitempty" doc:"Somebody of the catalog; nobody when it is missing."`
+	Person declare.PersonID `json:"person,omitempty" doc:"Somebody of the catalogue; nobody when it is missing."`
 }
 
 func (s *server) setRole(c *call, in RoleGiven) (respond.Incident, error) {

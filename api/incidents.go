@@ -104,7 +104,7 @@ func (s *server) assign(c *call, in Assignment) (respond.Incident, error) {
 		return respond.Incident{}, err
 	}
 	if s.Workspace().Person(in.Person) == nil {
-		return respond.Incident{}, invalid("person", string(in.Person), "somebody of the catalog")
+		return respond.Incident{}, invalid("person", string(in.Person), "somebody of the catalogue")
 	}
 	i, err := s.Incidents.Assign(c.Context(), c.now, c.me.Actor(), respond.Number(n), in.Person)
 	return incident(i), err

@@ -194,7 +194,7 @@ func TestAnswersAreAsDocumented(t *testing.T) {
 		"/findings", "/findings/1", "/incidents", "/incidents/1", "/incidents/1/timeline", "/incidents/1/suspects", "/incidents/1/notifications", "/incidents/1/review",
 		"/incidents/1/alike", "/status-pages/shop", "/status-pages/shop/subscribers", "/findings/1/outcome", "/outcomes", "/alert-review?days=7", "/incidents/1/tasks", "/incidents/1/links", "/incidents/1/updates", "/incidents/1/updates/template?phase=resolved",
 		"/reviews", "/changes", "/changes/c-1", "/runbooks", "/runbooks/restart", "/runs", "/journal", "/journal/2/causes", "/oncall", "/oncall/shifts", "/oncall/overrides", "/oncall/calendars", "/oncall/calendars/schedule/shop", "/oncall/load", "/silences", "/tokens",
-		"/findings/1/why", "/oncall/explain?labels=severity%3Dpage", "/incidents/1/escalation", "/incidents/1/handups", "/incidents/1/deliveries", "/deliveries", "/contacts", "/quiet-hours",
+		"/findings/1/why", "/oncall/explain?labels=severity%3Dpage", "/incidents/1/escalation", "/incidents/1/handups", "/handups", "/incidents/1/deliveries", "/deliveries", "/contacts", "/quiet-hours",
 		"/duties", "/loans", "/upkeep", "/approvals?days=7", "/patterns?limit=1", "/patterns/" + patternsUntil(w.now).List("", w.now.Add(-time.Hour), w.now)[0].ID, "/pattern-shifts?service=checkout&quiet=30m",
 		"/telemetry", "/dashboards", "/dashboards/orders", "/services/checkout/dashboard", "/views",
 	} {

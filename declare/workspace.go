@@ -160,7 +160,7 @@ func (w *Workspace) Level(name LevelName) (Level, bool) {
 	return Level{}, false
 }
 
-// LevelOf is the level of a person. Somebody whom the catalog does not know, or
+// LevelOf is the level of a person. Somebody whom the catalogue does not know, or
 // knows without a level, has the first (lowest) declared level.
 func (w *Workspace) LevelOf(id PersonID) Level {
 	if p := w.Person(id); p != nil {

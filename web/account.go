@@ -14,7 +14,7 @@ import (
 
 type accountView struct {
 	Page
-	Person *declare.Person // nil: the catalog does not know them
+	Person *declare.Person // nil: the catalogue does not know them
 	Levels []levelLine
 	Tokens []Token
 	Secret string // a token that was just made: shown once
@@ -112,7 +112,7 @@ type peopleView struct {
 	Until   time.Time
 }
 
-// personLine is somebody of the catalog, with an account or without one.
+// personLine is somebody of the catalogue, with an account or without one.
 type personLine struct {
 	ID      declare.PersonID
 	Name    string
@@ -153,7 +153,7 @@ func (s *site) showPeople(w http.ResponseWriter, r *http.Request, me act.Identit
 		v.People = append(v.People, personLine{p.ID, p.Name, ws.LevelOf(p.ID), p.Teams, byID[p.ID], true})
 		delete(byID, p.ID)
 	}
-	for _, a := range accounts { // those whom the catalog does not know (any more)
+	for _, a := range accounts { // those whom the catalogue does not know (any more)
 		if byID[a.Person] != nil {
 			v.People = append(v.People, personLine{ID: a.Person, Name: string(a.Person), Level: ws.LevelOf(a.Person), Account: byID[a.Person]})
 		}

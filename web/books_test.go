@@ -294,7 +294,7 @@ func (b accountBook) Accept(_ context.Context, now time.Time, secret string, per
 		return Session{}, act.ErrNotFound
 	}
 	if b.e.ws.Person(person) == nil {
-		return Session{}, &act.InvalidError{Field: "person", Got: string(person), Want: "somebody of the catalog"}
+		return Session{}, &act.InvalidError{Field: "person", Got: string(person), Want: "somebody of the catalogue"}
 	}
 	if len(pass) < 12 {
 		return Session{}, &act.InvalidError{Field: "password", Want: "12 characters or more"}

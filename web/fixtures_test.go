@@ -149,7 +149,7 @@ func empty(t testing.TB) *estate {
 func broken(t testing.TB) *estate {
 	e := quiet(t)
 	e.problems = declare.Problems{
-		{Position: declare.Position{File: "objectives/shop.yml", Line: 14, Column: 12}, Field: "spec.service", Got: "chekout", Want: "a service of the catalog", Hint: `did you mean "checkout"?`},
+		{Position: declare.Position{File: "objectives/shop.yml", Line: 14, Column: 12}, Field: "spec.service", Got: "chekout", Want: "a service of the catalogue", Hint: `did you mean "checkout"?`},
 		{Position: declare.Position{File: "catalog/shop.yml", Line: 3}, Field: "spec.owner", Got: "<script>", Want: "a team", Warning: true},
 	}
 	e.fact(ago_(4*time.Minute), "workspace.refused", journal.System("declare"), 0, "the workspace has 1 error and is not used", "workspace/")

@@ -107,7 +107,7 @@ func (g guideBook) Answered(context.Context, time.Time, time.Time) ([]act.Answer
 		asked := night.Add(-time.Duration(i) * time.Hour)
 		out = append(out, act.Answer{
 			Run: "r-9f2", Runbook: "checkout-rollback", Service: "checkout", Step: 2, Name: "roll-back", Class: declare.Normal, AskedAt: asked,
-			Decision: map[bool]string{true: "refused", false: "approved"}[i == 7], DecidedAt: asked.Add(time.Duration(i+1) * 30 * time.Second), Reason: map[bool]string{true: "it is the catalog"}[i == 7],
+			Decision: map[bool]string{true: "refused", false: "approved"}[i == 7], DecidedAt: asked.Add(time.Duration(i+1) * 30 * time.Second), Reason: map[bool]string{true: "it is the catalogue"}[i == 7],
 		})
 	}
 	return out, nil

@@ -259,7 +259,7 @@ func (s *site) assignIncident(w http.ResponseWriter, r *http.Request, me act.Ide
 	to := declare.PersonID(strings.TrimSpace(r.PostFormValue("to")))
 	return s.afterIncident(w, r, me, n, "assigned", "", func() error {
 		if s.Workspace().Person(to) == nil && to != me.Person {
-			return &act.InvalidError{Field: "to", Got: string(to), Want: "somebody of the catalog"}
+			return &act.InvalidError{Field: "to", Got: string(to), Want: "somebody of the catalogue"}
 		}
 		_, err := s.Incidents.Assign(r.Context(), s.Now(), me.Actor(), n, to)
 		return err

@@ -175,7 +175,7 @@ type Session struct {
 
 // Invitation is an unused one-time link.
 type Invitation struct {
-	Person  declare.PersonID // "" when the guest chooses among the catalog's people
+	Person  declare.PersonID // "" when the guest chooses among the catalogue's people
 	Admin   bool
 	Expires time.Time
 }

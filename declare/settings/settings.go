@@ -46,7 +46,7 @@ func Read(file string, data []byte, sink *declare.Problems) declare.Settings {
 	d.Only("external_url", "evaluation", "metrics", "logs", "traces", "limits", "host", "otlp", "levels", "hooks", "runner", "channels", "status_pages", "update_templates")
 	for _, n := range d.Field("status_pages").List() {
 		n.Only("system", "title", "public")
-		p := declare.StatusPage{System: n.Field("system").Required("a system of the catalog")}
+		p := declare.StatusPage{System: n.Field("system").Required("a system of the catalogue")}
 		if t := n.Field("title"); !t.Missing() {
 			p.Title = t.String()
 		}
