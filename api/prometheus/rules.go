@@ -7,26 +7,29 @@ import (
 	"net/http"
 )
 
+// maxExplained is the longest answer, in bytes, in which rules are explained: an explanation
+// takes several times the room of its rule. Those who want more of them ask by group.
+const maxExplained = 4 << 20
+
 // explainRules adds to Prometheus' answer about rules how each is evaluated: clients that
-// do not know of it pass it over. An answer that is not as expected stays as it is.
+// do not know of it pass it over. An answer that is very long, or not as expected, stays as
+// it is.
 func explainRules(next http.Handler, explain func(ctx context.Context, file, group, expr string) any) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		rec := &recorded{header: http.Header{}, code: http.StatusOK}
+		rec := &recorded{to: w, header: http.Header{}, code: http.StatusOK}
 		plain := r.Clone(r.Context())
 		plain.Header.Del("Accept-Encoding") // it has to be read here
 		next.ServeHTTP(rec, plain)
+		if rec.passed {
+			return
+		}
 		body := rec.body.Bytes()
 		if rec.code == http.StatusOK {
 			if more, err := withEvaluation(r.Context(), body, explain); err == nil {
 				body = more
 			}
 		}
-		for k, v := range rec.header {
-			if k != "Content-Length" {
-				w.Header()[k] = v
-			}
-		}
-		w.WriteHeader(rec.code)
+		rec.begin()
 		_, _ = w.Write(body) // who has gone does not read it
 	})
 }
@@ -80,13 +83,39 @@ func withEvaluation(ctx context.Context, body []byte, explain func(ctx context.C
 	return json.Marshal(top)
 }
 
-// recorded is an answer that is not sent yet.
+// recorded is an answer that is not sent yet, unless it is too long.
 type recorded struct {
+	to     http.ResponseWriter
 	header http.Header
 	code   int
 	body   bytes.Buffer
+	passed bool
 }
 
-func (r *recorded) Header() http.Header         { return r.header }
-func (r *recorded) WriteHeader(code int)        { r.code = code }
-func (r *recorded) Write(b []byte) (int, error) { return r.body.Write(b) }
+// begin sends what comes before the body.
+func (r *recorded) begin() {
+	for k, v := range r.header {
+		if k != "Content-Length" {
+			r.to.Header()[k] = v
+		}
+	}
+	r.to.WriteHeader(r.code)
+}
+
+func (r *recorded) Header() http.Header  { return r.header }
+func (r *recorded) WriteHeader(code int) { r.code = code }
+
+func (r *recorded) Write(b []byte) (int, error) {
+	if !r.passed && r.body.Len()+len(b) > maxExplained {
+		r.passed = true
+		r.begin()
+		if _, err := r.to.Write(r.body.Bytes()); err != nil {
+			return 0, err
+		}
+		r.body = bytes.Buffer{}
+	}
+	if r.passed {
+		return r.to.Write(b)
+	}
+	return r.body.Write(b)
+}

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
+	"strings"
 	"testing"
 )
 
@@ -72,5 +74,28 @@ func TestRulesSayHowTheyAreEvaluated(t *testing.T) {
 	}
 	if code, same := ask(400, `{"status":"error","data":{"groups":[]}}`); code != 400 || same != `{"status":"error","data":{"groups":[]}}` {
 		t.Errorf("an error became %d %q", code, same)
+	}
+}
+
+// TestManyRulesAreNotExplained: an answer that is very long goes out as Prometheus gives it.
+func TestManyRulesAreNotExplained(t *testing.T) {
+	explained := 0
+	explain := func(context.Context, string, string, string) any { explained++; return "x" }
+	for _, n := range []int{10, 100_000} {
+		answer := `{"status":"success","data":{"groups":[{"name":"g","file":"f","rules":[` + strings.TrimSuffix(strings.Repeat(`{"name":"r","query":"sum(some_metric)"},`, n), ",") + `]}]}}`
+		w := httptest.NewRecorder()
+		explained = 0
+		explainRules(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			for part := range slices.Chunk([]byte(answer), 100_000) {
+				_, _ = w.Write(part)
+			}
+		}), explain).ServeHTTP(w, httptest.NewRequest("GET", "/api/v1/rules", nil))
+		if w.Code != http.StatusOK || w.Header().Get("Content-Type") != "application/json" {
+			t.Errorf("%d rules: %d %v", n, w.Code, w.Header())
+		}
+		if long := len(answer) > maxExplained; long != (w.Body.String() == answer) || long != (explained == 0) {
+			t.Errorf("%d rules in %d bytes: %d explained, %d bytes answered", n, len(answer), explained, w.Body.Len())
+		}
 	}
 }
