@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 
+	"github.com/evenkeel/evenkeel/detect/evaluate"
 	"github.com/evenkeel/evenkeel/detect/rule"
 )
 
@@ -14,5 +15,7 @@ func (a *App) ruleEvaluation(ctx context.Context, file, group, expr string) any 
 	return nil
 }
 
-// allRules are those of the page.
-func (a *App) allRules(ctx context.Context) []rule.Rule { return a.rules.Rules(ctx) }
+// explainRule is what its page says of how a rule is evaluated.
+func (a *App) explainRule(ctx context.Context, of rule.Rule) *evaluate.Explanation {
+	return a.rules.Explanation(ctx, of.File, of.Group, of.Expr)
+}

@@ -26,7 +26,7 @@ func (a *App) pages() (http.Handler, error) {
 		Query: a.instant, QueryRange: a.series, Replay: a.replay, Hygiene: a.hygiene, Toil: a.toil, LogToil: a.logToil, Requests: a.requests, Delivery: a.delivery, Gate: a.gate, Gates: a.gates.List, Verification: a.verified.Get,
 		Guide: a.runs, Loans: a.accounts, Paging: api.Paging, Logs: a.logs, AskedLogs: a.askedLogs, Traces: a.traces, Exemplars: a.exemplars,
 		Patterns: a.patterns, LabelValues: a.labelValues, Overview: a.overview, Views: view.NewBook(a.db),
-		Rules:  a.allRules,
+		Rules: a.rules.Rules, ExplainRule: a.explainRule,
 		Budget: a.budgetReport,
 		Roster: a.roster, Escalations: a.ladder, Reach: a.reach, Trace: a.whyFinding, Explain: a.explain,
 		Logger: a.o.Logger.With("room", "web"), Version: a.o.Version, Closing: a.closing,

@@ -26,6 +26,7 @@ import (
 	"github.com/evenkeel/evenkeel/declare/workspace"
 	"github.com/evenkeel/evenkeel/detect"
 	"github.com/evenkeel/evenkeel/detect/backtest"
+	"github.com/evenkeel/evenkeel/detect/evaluate"
 	"github.com/evenkeel/evenkeel/detect/history"
 	"github.com/evenkeel/evenkeel/detect/rule"
 	"github.com/evenkeel/evenkeel/journal"
@@ -66,6 +67,7 @@ type estate struct {
 	invited   map[string]Invitation
 	sessions  map[string]declare.PersonID
 	rules     []rule.Rule
+	ruleCosts map[string]*evaluate.Explanation // by the name of the rule
 	values    func(expr string, series string, labels map[string]string, at time.Time) float64
 	logs      strings.Builder
 	desk      []string    // what was asked of it
@@ -126,9 +128,10 @@ func (e *estate) options() Options {
 		},
 		Replay: e.replay, Toil: e.toil, LogToil: toil.NewBook(e.db).Log, Requests: e.requestDesk(), Delivery: e.delivery, Gate: e.gate, Gates: gate.NewBook(e.db).List, Verification: verify.NewBook(e.db).Get,
 		Logs: e.lines, Traces: e.spans, Exemplars: e.exemplars, LabelValues: e.labelValues, Overview: e.overview, Views: view.NewBook(e.db),
-		Patterns: patternsOfTheNight(),
-		Rules:    func(context.Context) []rule.Rule { return e.rules },
-		Guide:    guideBook{e}, Loans: account.New(e.db),
+		Patterns:    patternsOfTheNight(),
+		Rules:       func() []rule.Rule { return e.rules },
+		ExplainRule: func(_ context.Context, of rule.Rule) *evaluate.Explanation { return e.ruleCosts[of.Name] },
+		Guide:       guideBook{e}, Loans: account.New(e.db),
 		Now: func() time.Time { return night }, Version: "1.0.0-test",
 		Budget: e.account,
 		Logger: slog.New(slog.NewTextHandler(lockedWriter{e}, nil)),

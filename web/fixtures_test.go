@@ -18,7 +18,7 @@ func ago_(d time.Duration) time.Time { return night.Add(-d) }
 // busy is a night in which checkout 1.4.2 was a mistake.
 func busy(t testing.TB) *estate {
 	e := newEstate(t, "testdata/shop")
-	e.rules = someRules()
+	e.rules, e.ruleCosts = someRules()
 	bad := ago_(22 * time.Minute)
 	e.observed(t, bad)
 	e.dashboards(t)

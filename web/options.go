@@ -15,6 +15,7 @@ import (
 	"github.com/evenkeel/evenkeel/detect"
 	"github.com/evenkeel/evenkeel/detect/backtest"
 	"github.com/evenkeel/evenkeel/detect/budget"
+	"github.com/evenkeel/evenkeel/detect/evaluate"
 	"github.com/evenkeel/evenkeel/detect/rule"
 	"github.com/evenkeel/evenkeel/journal"
 	"github.com/evenkeel/evenkeel/learn"
@@ -99,7 +100,9 @@ type Options struct {
 	Loans Loans
 
 	// Rules lists all rules that run, with how each is evaluated. Optional: none.
-	Rules func(ctx context.Context) []rule.Rule
+	Rules func() []rule.Rule
+	// ExplainRule says how one of them is evaluated, nil before it was.
+	ExplainRule func(ctx context.Context, of rule.Rule) *evaluate.Explanation
 	// Hygiene says how well a change was made. Optional: without windows and freezes.
 	Hygiene func(c act.Change, now time.Time) act.Hygiene
 

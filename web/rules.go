@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/evenkeel/evenkeel/act"
@@ -30,8 +29,9 @@ type rulesView struct {
 // ruleView is one rule.
 type ruleView struct {
 	Page
-	Rule  ruleRow
-	Parts []partRow
+	Rule        ruleRow
+	Explanation *evaluate.Explanation // nil before it was evaluated
+	Parts       []partRow
 	// How long the expression alone takes: the rest is the alerts, and what is recorded.
 	ExpressionTook string
 	Others         []ruleRow // of its group
@@ -42,7 +42,12 @@ type ruleRow struct {
 	rule.Rule
 	URL, Kind, Took, Memory, Evaluation string
 	Every                               string
-	nth                                 int // of those of its name in the group, from 0
+}
+
+// numbered is a rule with how many of its name stand before it in the group.
+type numbered struct {
+	rule.Rule
+	nth int
 }
 
 // partRow is a part of an expression.
@@ -57,19 +62,19 @@ func (s *site) rules(w http.ResponseWriter, r *http.Request, me act.Identity) er
 	v := rulesView{Page: s.page(r, me, "Rules", "rules"), Text: q.Get("text"), Order: q.Get("order")}
 	var all []rule.Rule
 	if s.Rules != nil {
-		all = s.Rules(r.Context())
+		all = s.Rules()
 	}
 	v.All = len(all)
 	var bytes int64
-	for _, row := range toRuleRows(all) {
-		of := row.Rule
-		if x := of.Explanation; x != nil && x.Left == evaluate.LeftLimit {
+	var found []numbered
+	for _, of := range numberedRules(all) {
+		if x := of.Summary; x != nil && x.Left == evaluate.LeftLimit {
 			v.Full++
 		}
-		if !strings.Contains(strings.ToLower(of.Name+" "+of.Group+" "+of.File+" "+of.Expr), strings.ToLower(v.Text)) {
+		if !says(v.Text, of.Name, of.Group, of.File, of.Expr) {
 			continue
 		}
-		if x := of.Explanation; x != nil {
+		if x := of.Summary; x != nil {
 			bytes += x.Bytes
 			switch x.Incremental {
 			case "all":
@@ -80,20 +85,21 @@ func (s *site) rules(w http.ResponseWriter, r *http.Request, me act.Identity) er
 				v.None++
 			}
 		}
-		v.Rules = append(v.Rules, row)
+		found = append(found, of)
 	}
 	v.Memory = sizeText(bytes)
 	switch v.Order {
 	case "cost":
-		slices.SortStableFunc(v.Rules, func(a, b ruleRow) int { return cmp.Compare(b.Rule.Took, a.Rule.Took) })
+		slices.SortStableFunc(found, func(a, b numbered) int { return cmp.Compare(b.Took, a.Took) })
 	case "memory":
-		slices.SortStableFunc(v.Rules, func(a, b ruleRow) int { return cmp.Compare(b.bytes(), a.bytes()) })
+		slices.SortStableFunc(found, func(a, b numbered) int { return cmp.Compare(b.bytes(), a.bytes()) })
 	default:
 		v.Order = ""
 	}
-	total, at := len(v.Rules), min(pageOf(r), len(v.Rules))
-	v.Rules = v.Rules[at:min(at+perPage, total)]
-	v.Pager = newPager(r.URL.RequestURI(), at, len(v.Rules), total, at+perPage < total)
+	found, v.Pager = paged(found, r)
+	for _, of := range found {
+		v.Rules = append(v.Rules, toRuleRow(of))
+	}
 	return s.show(w, "rules", v)
 }
 
@@ -102,49 +108,50 @@ func (s *site) rule(w http.ResponseWriter, r *http.Request, me act.Identity) err
 	n, _ := strconv.Atoi(q.Get("n"))
 	var all []rule.Rule
 	if s.Rules != nil {
-		all = s.Rules(r.Context())
+		all = s.Rules()
 	}
 	v := ruleView{}
 	found := false
-	for _, row := range toRuleRows(all) {
-		if row.File != q.Get("file") || row.Group != q.Get("group") {
+	for _, of := range numberedRules(all) {
+		if of.File != q.Get("file") || of.Group != q.Get("group") {
 			continue
 		}
-		if row.Name == q.Get("name") && row.nth == n {
-			v.Rule, found = row, true
+		if of.Name == q.Get("name") && of.nth == n {
+			v.Rule, found = toRuleRow(of), true
 			continue
 		}
-		v.Others = append(v.Others, row)
+		v.Others = append(v.Others, toRuleRow(of))
 	}
 	if !found {
 		return act.ErrNotFound
 	}
 	v.Page = s.page(r, me, v.Rule.Name, "rules")
-	if x := v.Rule.Explanation; x != nil {
+	if x := s.ExplainRule(r.Context(), v.Rule.Rule); x != nil {
+		v.Explanation = x
 		v.Parts, v.ExpressionTook = partRows(nil, &x.Part, 0), shortTime(x.Seconds)
 	}
 	return s.show(w, "rule", v)
 }
 
-// toRuleRows makes the rows of all rules. Several of a group may have the same name: the
-// alerts of a burn rate do, that page and that are tickets.
-func toRuleRows(all []rule.Rule) []ruleRow {
+// numberedRules numbers all rules. Several of a group may have the same name: the alerts of a
+// burn rate do, that page and that are tickets.
+func numberedRules(all []rule.Rule) []numbered {
 	type key struct{ file, group, name string }
 	seen := map[key]int{}
-	rows := make([]ruleRow, len(all))
+	out := make([]numbered, len(all))
 	for i, of := range all {
 		k := key{of.File, of.Group, of.Name}
-		rows[i] = toRuleRow(of, seen[k])
+		out[i] = numbered{of, seen[k]}
 		seen[k]++
 	}
-	return rows
+	return out
 }
 
-func toRuleRow(of rule.Rule, nth int) ruleRow {
-	row := ruleRow{Rule: of, nth: nth, Kind: "recording rule", Every: duration(of.Interval), Took: shortTime(of.Took.Seconds()), Evaluation: "not evaluated yet"}
+func toRuleRow(of numbered) ruleRow {
+	row := ruleRow{Rule: of.Rule, Kind: "recording rule", Every: duration(of.Interval), Took: shortTime(of.Took.Seconds()), Evaluation: "not evaluated yet"}
 	row.URL = withQuery("/rules/rule", "file", of.File, "group", of.Group, "name", of.Name)
-	if nth > 0 {
-		row.URL += "&n=" + strconv.Itoa(nth)
+	if of.nth > 0 {
+		row.URL += "&n=" + strconv.Itoa(of.nth)
 	}
 	if of.Alert {
 		row.Kind = "alert"
@@ -152,18 +159,18 @@ func toRuleRow(of rule.Rule, nth int) ruleRow {
 	if of.Interval < time.Second {
 		row.Every = of.Interval.String()
 	}
-	if x := of.Explanation; x != nil {
+	if x := of.Summary; x != nil {
 		row.Memory = sizeText(x.Bytes)
 		row.Evaluation = map[string]string{"all": "incremental", "some": "in parts", "none": "Prometheus' engine"}[x.Incremental]
 	}
 	return row
 }
 
-func (r ruleRow) bytes() int64 {
-	if r.Explanation == nil {
+func (n numbered) bytes() int64 {
+	if n.Summary == nil {
 		return 0
 	}
-	return r.Explanation.Bytes
+	return n.Summary.Bytes
 }
 
 func partRows(rows []partRow, p *evaluate.Part, depth int) []partRow {

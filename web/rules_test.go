@@ -14,7 +14,13 @@ import (
 
 // someRules are of every kind: whole, in parts, left, failing, not evaluated yet; and so
 // many that they take two pages.
-func someRules() []rule.Rule {
+func someRules() ([]rule.Rule, map[string]*evaluate.Explanation) {
+	how := map[string]*evaluate.Explanation{} // by name
+	explained := func(name string, x *evaluate.Explanation) *evaluate.Summary {
+		how[name] = x
+		return &evaluate.Summary{Incremental: x.Incremental, Left: x.Left, Bytes: x.Bytes}
+	}
+
 	window := func(w string) evaluate.Part {
 		return evaluate.Part{Expr: `rate(http_requests_total{code=~"5.."}[` + w + `])`, How: "window", Incremental: true, Series: 40, Bytes: 12_345}
 	}
@@ -26,26 +32,26 @@ func someRules() []rule.Rule {
 		{
 			File: "objectives", Group: "checkout-availability", Name: "ErrorBudgetBurn", Alert: true, Expr: sum("1h").Expr + " > 0.01 and " + sum("5m").Expr + " > 0.01", Interval: time.Second,
 			Health: "ok", State: "firing", Active: 1, At: night.Add(-time.Second), Took: 41 * time.Microsecond,
-			Explanation: &evaluate.Explanation{Incremental: "all", Series: 1, Seconds: 9e-6, Bytes: 24_690, Part: evaluate.Part{How: "operation", Incremental: true, Expr: "and", Series: 1, Seconds: 9e-6, Parts: []evaluate.Part{sum("1h"), sum("5m")}}},
+			Summary: explained("ErrorBudgetBurn", &evaluate.Explanation{Incremental: "all", Series: 1, Seconds: 9e-6, Bytes: 24_690, Part: evaluate.Part{How: "operation", Incremental: true, Expr: "and", Series: 1, Seconds: 9e-6, Parts: []evaluate.Part{sum("1h"), sum("5m")}}}),
 		},
 		{
 			File: "rules/checkout.yml", Group: "checkout", Name: "checkout:errors:peak", Expr: engine.Expr + " / " + sum("5m").Expr, Interval: time.Minute, Health: "ok", At: night.Add(-20 * time.Second), Took: 32 * time.Millisecond,
-			Explanation: &evaluate.Explanation{Incremental: "some", Series: 1, Seconds: 0.031, Bytes: 1 << 21, Part: evaluate.Part{How: "operation", Incremental: true, Expr: "a / b", Series: 1, Seconds: 0.031, Parts: []evaluate.Part{engine, sum("5m")}}},
+			Summary: explained("checkout:errors:peak", &evaluate.Explanation{Incremental: "some", Series: 1, Seconds: 0.031, Bytes: 1 << 21, Part: evaluate.Part{How: "operation", Incremental: true, Expr: "a / b", Series: 1, Seconds: 0.031, Parts: []evaluate.Part{engine, sum("5m")}}}),
 		},
 		{
 			File: "rules/checkout.yml", Group: "checkout", Name: "Ambiguous", Alert: true, Expr: `a / b`, Interval: 200 * time.Millisecond, Health: "err", Error: "found duplicate series <b>for</b> the match group", State: "inactive",
-			Explanation: &evaluate.Explanation{Incremental: "none", Left: "ambiguous labels", Part: evaluate.Part{How: "operation", Incremental: true, Expr: "a / b"}},
+			Summary: explained("Ambiguous", &evaluate.Explanation{Incremental: "none", Left: "ambiguous labels", Part: evaluate.Part{How: "operation", Incremental: true, Expr: "a / b"}}),
 		},
 		{
 			File: "rules/checkout.yml", Group: "checkout", Name: "TooMuch", Expr: `sum(c)`, Interval: time.Minute, Health: "ok", At: night.Add(-20 * time.Second), Took: 2 * time.Second,
-			Explanation: &evaluate.Explanation{Incremental: "none", Left: evaluate.LeftLimit, Seconds: 2, Part: evaluate.Part{How: "aggregation", Incremental: true, Expr: "sum(c)"}},
+			Summary: explained("TooMuch", &evaluate.Explanation{Incremental: "none", Left: evaluate.LeftLimit, Seconds: 2, Part: evaluate.Part{How: "aggregation", Incremental: true, Expr: "sum(c)"}}),
 		},
 		{File: "rules/checkout.yml", Group: "checkout", Name: "New", Alert: true, Expr: "vector(1)", Interval: time.Second, Health: "unknown", State: "inactive"},
 	}
 	for i := range 60 {
 		out = append(out, rule.Rule{File: "rules/many.yml", Group: "many", Name: fmt.Sprintf("many:%02d", i), Expr: "up", Interval: time.Minute, Health: "ok"})
 	}
-	return append(out, out[1])
+	return append(out, out[1]), how
 }
 
 func init() {

@@ -32,7 +32,28 @@ type program struct {
 // managers ask.
 type listed struct {
 	expr, canonical string
+	is              parser.ValueType
 	root            node
+}
+
+// pack lets go of what only compiling needs. The text of a part is one within the text of the
+// whole, wherever it stands there.
+func (p *program) pack() {
+	seen := map[node]bool{}
+	for _, l := range p.listed {
+		walk(l.root, func(n node) {
+			if seen[n] {
+				return
+			}
+			seen[n] = true
+			if s := n.st(); s.text != "" {
+				if i := strings.Index(l.canonical, s.text); i >= 0 {
+					s.text = l.canonical[i : i+len(s.text)]
+				}
+			}
+		})
+	}
+	p.nodes, p.matchers = nil, nil
 }
 
 func newProgram(inner *Prometheus, tail int64) *program {
@@ -55,9 +76,12 @@ func (p *program) add(expr string) error {
 		return notAVector(expr, e.Type())
 	}
 	canonical := e.String() // before the expression is taken apart
+	if canonical == expr {
+		canonical = expr // one text is enough
+	}
 	root := p.root(e)
 	p.roots[expr], p.roots[canonical] = root, root
-	p.listed = append(p.listed, listed{expr, canonical, root})
+	p.listed = append(p.listed, listed{expr, canonical, e.Type(), root})
 	return nil
 }
 

@@ -145,6 +145,23 @@ func (l *Live) explain(ctx context.Context, expr string) (*Explanation, promql.V
 		x.Seconds, x.Series = run.took.Seconds(), run.series
 	}
 	x.Part = l.part(root)
+	x.Bytes, x.Incremental = l.kept(root)
+	if err != nil {
+		x.Incremental = none
+	}
+	return x, v, nil
+}
+
+// How much of an expression is incremental.
+const (
+	all  = "all"
+	some = "some"
+	none = "none"
+)
+
+// kept is what is kept for an expression: bytes of windows, and how much of it is
+// incremental. The caller holds the lock.
+func (l *Live) kept(root node) (bytes int64, incremental string) {
 	ours, theirs := map[*leaf]bool{}, false
 	walk(root, func(n node) {
 		switch n := n.(type) {
@@ -153,19 +170,44 @@ func (l *Live) explain(ctx context.Context, expr string) (*Explanation, promql.V
 		case *leaf:
 			if !ours[n] {
 				ours[n] = true
-				x.Bytes += l.share(n)
+				bytes += l.share(n)
 			}
 		}
 	})
 	switch {
-	case err != nil || theirs && len(ours) == 0:
-		x.Incremental = "none"
+	case theirs && len(ours) == 0:
+		return bytes, none
 	case theirs:
-		x.Incremental = "some"
-	default:
-		x.Incremental = "all"
+		return bytes, some
 	}
-	return x, v, nil
+	return bytes, all
+}
+
+// Summary is what is known of how an expression is evaluated, without evaluating it.
+type Summary struct {
+	At          time.Time // of the last evaluation
+	Incremental string    // as in Explanation
+	Left        string    // as in Explanation
+	Bytes       int64     // memory of the windows that it looks at
+}
+
+// Summary sums up how one of the Live's expressions is evaluated. It is nil before it was.
+func (l *Live) Summary(expr string) *Summary {
+	root := l.prog.roots[expr]
+	if root == nil {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.t == never {
+		return nil
+	}
+	s := &Summary{At: time.UnixMilli(l.t).UTC()}
+	s.Bytes, s.Incremental = l.kept(root)
+	if run, ok := l.left[root]; ok && run.at >= l.t {
+		s.Left, s.Incremental = run.why, none
+	}
+	return s
 }
 
 // part explains a node. The caller holds the lock.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/promql/parser"
 
 	"github.com/evenkeel/evenkeel/detect/window"
 )
@@ -40,6 +41,8 @@ type Live struct {
 type leftRun struct {
 	took   time.Duration
 	series int
+	why    string
+	at     int64
 }
 
 // Live begins to follow what the expressions need. Close ends it.
@@ -80,6 +83,7 @@ func (e *Incremental) follow(name string, alone bool, exprs ...string) (*Live, e
 			l.volatile = true
 		}
 	}
+	l.prog.pack()
 	l.env = env{inner: e.Prometheus, leaf: l.value, fused: l.aggregate, plans: &l.plans}
 	e.mu.Lock()
 	e.lives[l] = true
@@ -101,6 +105,16 @@ func (l *Live) Close() {
 	for _, f := range l.families {
 		l.e.leave(f)
 	}
+}
+
+// Written is one of the Live's expressions as PromQL writes it, and what it is; "" of another.
+func (l *Live) Written(expr string) (string, parser.ValueType) {
+	for i := range l.prog.listed {
+		if of := &l.prog.listed[i]; of.expr == expr || of.canonical == expr {
+			return of.canonical, of.is
+		}
+	}
+	return "", parser.ValueTypeNone
 }
 
 // Changed receives when samples have arrived that the expressions look at.
@@ -139,11 +153,12 @@ func (l *Live) Query(ctx context.Context, expr string, at time.Time) (promql.Vec
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		l.e.metrics.left.WithLabelValues(reason(err)).Inc()
+		why := reason(err)
+		l.e.metrics.left.WithLabelValues(why).Inc()
 		start := time.Now()
 		v, err := l.e.Prometheus.Query(ctx, expr, at)
 		l.mu.Lock()
-		l.left[root] = leftRun{time.Since(start), len(v)}
+		l.left[root] = leftRun{time.Since(start), len(v), why, at.UnixMilli()}
 		l.mu.Unlock()
 		return v, err
 	}

@@ -25,15 +25,18 @@ func TestRulesAreIncrementalHoweverTheyAreWritten(t *testing.T) {
 	in(t, rules, func(x *room) {
 		x.set(`depth{service="checkout"}`, 3)
 		x.after(2 * time.Minute)
-		all := x.r.Rules(x.t.Context())
+		all := x.r.Rules()
 		if len(all) < 3 {
 			x.t.Fatalf("%d rules, expected these two and some that are built in", len(all))
 		}
 		found := map[string]string{}
 		for _, r := range all {
-			e := r.Explanation
+			e := x.r.Explanation(x.t.Context(), r.File, r.Group, r.Expr)
 			if e == nil {
 				x.t.Fatalf("%s is not explained", r.Name)
+			}
+			if s := r.Summary; s == nil || s.Incremental != e.Incremental || s.Left != e.Left || s.Bytes != e.Bytes || !s.At.Equal(e.At) {
+				x.t.Errorf("%s: the list says %+v, the explanation %+v", r.Name, s, e)
 			}
 			if r.Group != "written" {
 				continue
@@ -105,7 +108,7 @@ func TestGroupsKeepPrometheusSemantics(t *testing.T) {
 		if n := x.value("count_over_time(at[10m])"); n < 4 || n > 6 {
 			x.t.Errorf("a group of a minute was evaluated %g times in four and a half", n)
 		}
-		for _, r := range x.r.Rules(x.t.Context()) {
+		for _, r := range x.r.Rules() {
 			failed := r.Name == "many"
 			if failed != (r.Health == "err") || failed && !strings.Contains(r.Error, "limit of 1") {
 				x.t.Errorf("%s is %s: %s", r.Name, r.Health, r.Error)

@@ -24,6 +24,9 @@ const (
 	breath = 20 * time.Millisecond
 	// share of one core that evaluations on arrival may take: one part in so many.
 	share = 16
+	// atOnce is how many groups are evaluated at one time: each holds on to a part of the
+	// store meanwhile, and keeps a list of all others that do.
+	atOnce = 64
 )
 
 // paces are the groups' own: what each follows and when it was evaluated.
@@ -35,6 +38,15 @@ type paces struct {
 	mu        sync.Mutex
 	groups    map[string]*pace
 	interrupt chan struct{} // closed when groups are about to change
+
+	// written are the expressions of the groups that the manager is about to be given, by how
+	// they are declared: it need not parse what was parsed.
+	written map[string]written
+	turns   chan struct{} // holds one element for each evaluation
+}
+
+func newPaces(engine *evaluate.Incremental) *paces {
+	return &paces{engine: engine, turns: make(chan struct{}, atOnce)}
 }
 
 // pace is one group's.
@@ -57,6 +69,7 @@ func (p *paces) set(files map[string]*rulefmt.RuleGroups) (done func(), err erro
 	p.interrupt = make(chan struct{})
 	old := p.groups
 	next := map[string]*pace{}
+	p.written = map[string]written{}
 	for file, groups := range files {
 		for _, g := range groups.Groups {
 			key := rules.GroupKey(file, g.Name)
@@ -66,6 +79,7 @@ func (p *paces) set(files map[string]*rulefmt.RuleGroups) (done func(), err erro
 			}
 			if was := old[key]; was != nil && sameTexts(was.exprs, exprs) {
 				next[key] = was
+				p.note(was)
 				continue
 			}
 			live, err := p.engine.Live(g.Name, exprs...)
@@ -78,16 +92,27 @@ func (p *paces) set(files map[string]*rulefmt.RuleGroups) (done func(), err erro
 				return nil, err
 			}
 			next[key] = &pace{live: live, exprs: exprs}
+			p.note(next[key])
 		}
 	}
 	p.groups = next
 	return func() {
+		p.written = nil
 		for key, was := range maps.All(old) {
 			if next[key] != was {
 				was.live.Close()
 			}
 		}
 	}, nil
+}
+
+// note remembers how the expressions of a group are written.
+func (p *paces) note(of *pace) {
+	for _, expr := range of.exprs {
+		if text, is := of.live.Written(expr); text != "" {
+			p.written[expr] = written{text: text, is: is}
+		}
+	}
 }
 
 func sameTexts(a, b []string) bool {
@@ -132,6 +157,8 @@ func (p *paces) query(ctx context.Context, expr string, at time.Time) (promql.Ve
 func (p *paces) iterate(ctx context.Context, g *rules.Group, at time.Time) {
 	mine, groups, interrupt := p.of(g)
 	if mine == nil {
+		p.turns <- struct{}{}
+		defer func() { <-p.turns }()
 		ctx, done := p.together(ctx)
 		defer done()
 		rules.DefaultEvalIterationFunc(ctx, g, at)
@@ -143,6 +170,8 @@ func (p *paces) iterate(ctx context.Context, g *rules.Group, at time.Time) {
 		case <-mine.live.Changed(): // it is taken in now
 		default:
 		}
+		p.turns <- struct{}{}
+		defer func() { <-p.turns }()
 		start := time.Now()
 		ctx, done := p.together(ctx)
 		rules.DefaultEvalIterationFunc(ctx, g, at)

@@ -3,6 +3,7 @@ package rule
 import (
 	"context"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/rules"
+	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb"
 
 	"github.com/evenkeel/evenkeel/detect/evaluate"
@@ -28,10 +30,8 @@ func TestTimeGoesForward(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var asked []time.Duration
 		began := time.Now()
-		p := &paces{
-			engine:   evaluate.New(evaluate.Options{Queryable: db}),
-			together: func(ctx context.Context) (context.Context, func()) { return ctx, func() {} },
-		}
+		p := newPaces(evaluate.New(evaluate.Options{Queryable: db}))
+		p.together = func(ctx context.Context) (context.Context, func()) { return ctx, func() {} }
 		done, err := p.set(map[string]*rulefmt.RuleGroups{"f": {Groups: []rulefmt.RuleGroup{{Name: "g", Rules: []rulefmt.Rule{{Record: "r", Expr: "1"}}}}}})
 		if err != nil {
 			t.Fatal(err)
@@ -68,3 +68,51 @@ func TestTimeGoesForward(t *testing.T) {
 		p.stop()
 	})
 }
+
+// TestNotAllAtOnce: of very many groups only so many are evaluated at one time, and all in turn.
+func TestNotAllAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		var now, most, all int
+		p := newPaces(nil)
+		p.together = func(ctx context.Context) (context.Context, func()) { return ctx, func() {} }
+		query := func(context.Context, string, time.Time) (promql.Vector, error) {
+			mu.Lock()
+			now++
+			most = max(most, now)
+			mu.Unlock()
+			time.Sleep(time.Second)
+			mu.Lock()
+			now--
+			all++
+			mu.Unlock()
+			return nil, nil
+		}
+		expr, err := parser.NewParser(parser.Options{}).ParseExpr("1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var wg sync.WaitGroup
+		for range 3 * atOnce {
+			g := rules.NewGroup(rules.GroupOptions{
+				Name: "g", File: "f", Interval: time.Minute, Rules: []rules.Rule{rules.NewRecordingRule("r", expr, labels.EmptyLabels())},
+				Opts: &rules.ManagerOptions{AppendableV2: nothing{}, QueryFunc: query},
+			})
+			wg.Go(func() { p.iterate(t.Context(), g, time.Now()) })
+		}
+		wg.Wait()
+		if most != atOnce || all != 3*atOnce {
+			t.Errorf("%d of %d at once, expected %d of %d", most, all, atOnce, 3*atOnce)
+		}
+	})
+}
+
+// nothing takes no samples.
+type nothing struct{}
+
+func (nothing) AppenderV2(context.Context) storage.AppenderV2 { return discard{} }
+
+type discard struct{ storage.AppenderV2 }
+
+func (discard) Commit() error   { return nil }
+func (discard) Rollback() error { return nil }

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/model/rulefmt"
 	"github.com/prometheus/prometheus/promql/parser"
+	"github.com/prometheus/prometheus/promql/parser/posrange"
 	"github.com/prometheus/prometheus/rules"
 	"github.com/prometheus/prometheus/storage"
 
@@ -67,18 +68,28 @@ type Runner struct {
 // New makes a runner; Apply gives it rules, Run runs them.
 func New(o Options) *Runner {
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &Runner{opts: o, cancel: cancel, files: map[string]*rulefmt.RuleGroups{}, paces: &paces{engine: o.Engine}}
+	r := &Runner{opts: o, cancel: cancel, files: map[string]*rulefmt.RuleGroups{}, paces: newPaces(o.Engine)}
 	r.paces.together = r.together
 	r.manager = rules.NewManager(&rules.ManagerOptions{
 		ExternalURL: o.ExternalURL,
 		QueryFunc:   r.paces.query,
-		NotifyFunc:  r.notify, Context: ctx, AppendableV2: o.Appendable, Queryable: o.Queryable, Registerer: o.Registerer,
+		NotifyFunc:  r.notify, Context: ctx, AppendableV2: o.Appendable, Queryable: o.Queryable, Metrics: groupMetrics(o.Registerer),
 		Logger:          slog.New(newSeldom(o.Logger.Handler())),
 		OutageTolerance: time.Hour, ForGracePeriod: 10 * time.Second, ResendDelay: resendDelay, GroupLoader: loader{r}, RuleDependencyController: inOrder{},
 		RestoreNewRuleGroups: true, Parser: parser.NewParser(parser.Options{}),
 		DefaultRuleQueryOffset: func() time.Duration { return 0 },
 	})
 	return r
+}
+
+// groupMetrics are those of the manager's that alerts are made of. It has eleven of each group,
+// and each objective is a group.
+func groupMetrics(reg prometheus.Registerer) *rules.Metrics {
+	m := rules.NewGroupMetrics(nil)
+	if reg != nil {
+		reg.MustRegister(m.EvalDuration, m.IterationDuration, m.IterationsMissed, m.EvalFailures)
+	}
+	return m
 }
 
 // Manager is for the API: RuleGroups and AlertingRules.
@@ -95,21 +106,38 @@ func (l loader) Load(identifier string, _ bool, _ model.ValidationScheme) (*rule
 }
 
 func (l loader) Parse(query string) (parser.Expr, error) {
+	if w, ok := l.r.paces.written[query]; ok {
+		return w, nil
+	}
 	expr, err := parser.NewParser(parser.Options{}).ParseExpr(query)
 	if err != nil {
 		return nil, err
 	}
-	return written{expr, expr.String()}, nil
+	return written{Expr: expr, text: expr.String(), is: expr.Type()}, nil
 }
 
-// written is an expression that knows how it is written: the manager asks several times at
-// each evaluation.
+// written is an expression as the manager needs it: it asks how it is written, several times
+// at each evaluation, and leaves the rest to who evaluates.
 type written struct {
-	parser.Expr
-	text string
+	parser.Expr // of none of the methods below
+	text        string
+	is          parser.ValueType
 }
 
-func (w written) String() string { return w.text }
+func (w written) String() string         { return w.text }
+func (w written) Type() parser.ValueType { return w.is }
+
+func (w written) Pretty(level int) string {
+	expr, err := parser.NewParser(parser.Options{}).ParseExpr(w.text)
+	if err != nil {
+		return w.text
+	}
+	return expr.Pretty(level)
+}
+
+func (w written) PositionRange() posrange.PositionRange {
+	return posrange.PositionRange{End: posrange.Pos(len(w.text))}
+}
 
 // inOrder leaves the rules of a group in their order, which is how they are evaluated: what
 // depends on what need not be known.
