@@ -18,20 +18,23 @@ import (
 
 type objectivesView struct {
 	Page
+	Text       string
+	All        int // without a filter
 	Objectives []objectiveState
+	Pager      pager
 }
 
 // objectives is what all services owe, the worst first.
 func (s *site) objectives(w http.ResponseWriter, r *http.Request, me act.Identity) error {
 	ws := s.Workspace()
-	v := objectivesView{Page: s.page(r, me, "Objectives", "objectives")}
+	v := objectivesView{Page: s.page(r, me, "Objectives", "objectives"), Text: r.URL.Query().Get("text"), All: len(ws.Objectives)}
 	states, err := s.objectiveStates(r.Context(), ws, s.Now())
 	if err != nil {
 		s.Logger.Error("cannot read objectives", "error", err)
 		v.Problem = "The objectives cannot be read: " + err.Error()
 	}
 	for _, o := range ws.Objectives {
-		if st, ok := states[o.Name]; ok {
+		if st, ok := states[o.Name]; ok && says(v.Text, string(o.Name), o.Title, string(o.Service)) {
 			v.Objectives = append(v.Objectives, st)
 		}
 	}
@@ -42,6 +45,7 @@ func (s *site) objectives(w http.ResponseWriter, r *http.Request, me act.Identit
 		return o.Remaining
 	}
 	slices.SortStableFunc(v.Objectives, func(a, b objectiveState) int { return cmp.Compare(left(a), left(b)) })
+	v.Objectives, v.Pager = paged(v.Objectives, r)
 	return s.show(w, "objectives", v)
 }
 

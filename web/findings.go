@@ -48,6 +48,18 @@ func newPager(here string, offset, shown, total int, more bool) pager {
 	return p
 }
 
+// paged is the part of a list that a page shows.
+func paged[T any](all []T, r *http.Request) ([]T, pager) {
+	at := min(pageOf(r), len(all))
+	end := min(at+perPage, len(all))
+	return all[at:end], newPager(r.URL.RequestURI(), at, end-at, len(all), end < len(all))
+}
+
+// says tells whether one of some texts holds a word that was looked for.
+func says(word string, texts ...string) bool {
+	return strings.Contains(strings.ToLower(strings.Join(texts, "\n")), strings.ToLower(strings.TrimSpace(word)))
+}
+
 type findingsView struct {
 	Page
 	State, Severity, Service, Detector, Text string

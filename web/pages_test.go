@@ -195,6 +195,10 @@ func TestPagesSayWhatMatters(t *testing.T) {
 		}
 	}
 	f("alice", "/", "#7", "checkout 1.4.1 → 1.4.2", "Waiting for your approval", "rollback", "Objectives in trouble", "storefront-availability", "for shop")
+	f("alice", "/services?text=CHECK", "Checkout")
+	f("alice", "/services?text=nowhere", "No service matches")
+	f("alice", "/services?offset=5000", "Find")
+	f("alice", "/objectives?text=nowhere", "No objective matches")
 	f("alice", "/services", "Checkout", "failing", "degraded", "unmeasured", "none declared")
 	f("alice", "/services/checkout", "99.9 %", "The error budget burns at 24×", `id="chart-burn-checkout-availability"`, "checkout 1.4.2", "orders-db", "storefront")
 	f("alice", "/findings/12", "Its query had the value 24.20 when it opened.", "It held for 40s before it became a finding.", "/runbooks/checkout-rollback?incident=7")

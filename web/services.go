@@ -14,7 +14,10 @@ import (
 
 type servicesView struct {
 	Page
+	Text     string
+	All      int // without a filter
 	Services []serviceLine
+	Pager    pager
 }
 
 // serviceLine is a service in a list, with how it stands.
@@ -29,7 +32,7 @@ type serviceLine struct {
 
 func (s *site) services(w http.ResponseWriter, r *http.Request, me act.Identity) error {
 	ctx, now, ws := r.Context(), s.Now(), s.Workspace()
-	v := servicesView{Page: s.page(r, me, "Services", "services")}
+	v := servicesView{Page: s.page(r, me, "Services", "services"), Text: r.URL.Query().Get("text"), All: len(ws.Services)}
 	states, err := s.objectiveStates(ctx, ws, now)
 	if err != nil {
 		s.Logger.Error("cannot read objectives", "error", err)
@@ -45,6 +48,9 @@ func (s *site) services(w http.ResponseWriter, r *http.Request, me act.Identity)
 		return err
 	}
 	for _, svc := range ws.Services {
+		if !says(v.Text, string(svc.ID), svc.Title, string(svc.Owner)) {
+			continue
+		}
 		line := serviceLine{Service: svc, OnCall: onCall(ws, svc.Owner, now)}
 		for _, o := range ws.ObjectivesOf(svc.ID) {
 			if st, ok := states[o.Name]; ok {
@@ -63,6 +69,7 @@ func (s *site) services(w http.ResponseWriter, r *http.Request, me act.Identity)
 	slices.SortStableFunc(v.Services, func(a, b serviceLine) int {
 		return cmp.Or(cmp.Compare(rank[a.Status], rank[b.Status]), cmp.Compare(tierOrder(a.Tier), tierOrder(b.Tier)))
 	})
+	v.Services, v.Pager = paged(v.Services, r)
 	return s.show(w, "services", v)
 }
 
