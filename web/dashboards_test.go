@@ -163,6 +163,15 @@ func (e *estate) overview(ctx context.Context, svc *declare.Service, _ time.Time
 	})
 }
 
+// TestLinesWithoutTime: what a query leaves out is not made up.
+func TestLinesWithoutTime(t *testing.T) {
+	e := fixtures["busy"](t)
+	page := body(t, get(t, e.handler(), e, "alice", "/explore?logs=*+%7C+fields+_msg&range=1h"))
+	if !strings.Contains(page, "The query leaves out _time") || strings.Contains(page, "01-01 00:00") || !strings.Contains(page, `class="loglines"`) {
+		t.Error("lines without a time are not shown as such")
+	}
+}
+
 // TestNumbersOfPeople: a time of many seconds is hours and minutes, and a duration that rounds to
 // a second is one.
 func TestNumbersOfPeople(t *testing.T) {

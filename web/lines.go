@@ -26,12 +26,13 @@ const (
 
 // logsPanel is what the log store says to a query.
 type logsPanel struct {
-	Query  string
-	Chart  *Chart // lines over time, by severity
-	Lines  []logLine
-	More   bool
-	Broken string
-	Counts bool // the query yields what may not be lines
+	Query   string
+	Chart   *Chart // lines over time, by severity
+	Lines   []logLine
+	More    bool
+	Broken  string
+	Counts  bool // the query yields what may not be lines
+	Undated bool // the query leaves out when the lines were
 }
 
 // logLine is one line.
@@ -98,7 +99,12 @@ func (s *site) lines(ctx context.Context, query string, from, to time.Time) *log
 	}
 	s.askedLogs(query)
 	p.Counts = !q.CanLiveTail()
-	if q, err = parse(fmt.Sprintf(" | sort by (_time desc) limit %d", shownLines+1)); err != nil {
+	p.Undated = !p.Counts && !q.CanReturnLastNResults()
+	most := fmt.Sprintf(" | sort by (_time desc) limit %d", shownLines+1)
+	if p.Undated {
+		most = fmt.Sprintf(" | limit %d", shownLines+1)
+	}
+	if q, err = parse(most); err != nil {
 		return fail(err)
 	}
 	err = s.Logs.Each(ctx, q, func(row logs.Row) bool {
@@ -113,7 +119,7 @@ func (s *site) lines(ctx context.Context, query string, from, to time.Time) *log
 	if p.More = len(p.Lines) > shownLines; p.More {
 		p.Lines = p.Lines[:shownLines]
 	}
-	if p.Counts {
+	if p.Counts || p.Undated {
 		return p
 	}
 	step := stepFor(to.Sub(from), max(time.Second, (to.Sub(from)/120).Truncate(time.Second)))
@@ -166,7 +172,10 @@ func counts(by map[string]map[int64]float64, from, to time.Time, step time.Durat
 }
 
 func lineOf(row logs.Row) logLine {
-	l := logLine{At: time.Unix(0, row.Time).UTC()}
+	l := logLine{}
+	if row.Time != 0 {
+		l.At = time.Unix(0, row.Time).UTC()
+	}
 	for _, f := range row.Fields {
 		f.Name, f.Value = strings.Clone(f.Name), legible(f.Value)
 		switch f.Name {
@@ -232,6 +241,9 @@ func (s *site) lead(lines []logLine) {
 				text += ", of " + string(svc.Owner)
 			}
 			l.Links = append(l.Links, Link{text, "/services/" + url.PathEscape(string(svc.ID))})
+		}
+		if l.At.IsZero() {
+			continue
 		}
 		around := []string{"from", stampURL(l.At.Add(-time.Minute)), "to", stampURL(l.At.Add(time.Minute))}
 		for _, r := range resources {
