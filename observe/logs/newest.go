@@ -12,10 +12,13 @@ import (
 // A query for the newest so many rows is asked of one time after the other, from the end back,
 // until there are as many: the engine would otherwise read every row of the whole time to
 // sort it. How long a time is follows from how many rows there are in it, which costs next to
-// nothing to count, whatever the query looks for among them.
+// nothing to count, whatever the query looks for among them. What the engine sorts at once
+// stays small too: it refuses what would take more memory than it gives to one query.
 const (
 	firstSlice = int64(time.Second)
-	sliceRows  = 50_000 // of the first times
+	leastSlice = int64(time.Millisecond)
+	sliceRows  = 10_000 // of the first times
+	sliceFinds = 5_000  // as many rows should be found in one
 	grow       = 4
 )
 
@@ -40,8 +43,8 @@ func (s *Store) newest(ctx context.Context, plain *Query, most uint64, write fun
 		if err != nil {
 			return err
 		}
-		if n > rows && slice > firstSlice {
-			slice = max(firstSlice, slice/grow)
+		if n > rows && slice > leastSlice {
+			slice = max(leastSlice, slice/grow)
 			continue
 		}
 		found, more := int64(0), true
@@ -66,7 +69,7 @@ func (s *Store) newest(ctx context.Context, plain *Query, most uint64, write fun
 		case found == 0:
 			rows *= grow
 		default:
-			rows = max(sliceRows, min(rows*grow, 2*n*left/found))
+			rows = max(sliceRows, min(rows*grow, 2*n*min(left, sliceFinds)/found))
 		}
 		if hi = lo - 1; n < rows/grow && slice < math.MaxInt64/(2*grow) {
 			slice *= grow

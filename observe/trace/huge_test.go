@@ -56,6 +56,33 @@ func TestSpanOfHugeTraceIsFound(t *testing.T) {
 	}
 }
 
+// A search among many large spans needs no more memory than the engine gives to a query.
+func TestSearchAmongLargeSpans(t *testing.T) {
+	s := open(t, nil)
+	now := time.Now()
+	for n := range 12 {
+		var spans []*trace.Span
+		for i := range 5_000 {
+			sp := &trace.Span{TraceID: fmt.Sprintf("%032x", n*5_000+i+1), SpanID: "1", Service: "web", Name: "step", Start: now.Add(-time.Duration(n*5_000+i) * 20 * time.Millisecond).UnixNano(), Duration: 1000}
+			for k := range 20 {
+				sp.Attrs = append(sp.Attrs, trace.Attr{Key: fmt.Sprintf("attribute.%d", k), Type: trace.String, Value: fmt.Sprintf("%d of a value of some length %d", k, i)})
+			}
+			spans = append(spans, sp)
+		}
+		put(t, s, spans...)
+	}
+	search, err := trace.ParseQuery(`{ duration > 1s }`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range []trace.Search{{Service: "web", Limit: 20}, {Service: "web", Tags: map[string]string{"error": "true"}}, search} {
+		o.From, o.To = now.Add(-time.Hour), now.Add(time.Hour)
+		if _, err := s.Search(t.Context(), o); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // TestOnePathThroughTheTrace: whatever is missing or turned round in a trace, its critical
 // path takes no longer than the trace.
 func TestOnePathThroughTheTrace(t *testing.T) {
