@@ -134,14 +134,11 @@ type RecordedChange struct {
 
 func (s *server) recordChange(c *call, in NewChange) (RecordedChange, error) {
 	ch := in.change(c)
-	if ch.StartedAt.IsZero() {
-		ch.StartedAt = c.now.UTC()
+	if ch.StartedAt.IsZero() && ch.ID != "" {
 		// The same change sent again must be the same change: it began when it was
 		// first recorded.
-		if ch.ID != "" {
-			if was, err := s.Changes.Get(c.Context(), ch.ID); err == nil {
-				ch.StartedAt = was.StartedAt
-			}
+		if was, err := s.Changes.Get(c.Context(), ch.ID); err == nil {
+			ch.StartedAt = was.StartedAt
 		}
 	}
 	ch, err := s.Changes.Record(c.Context(), c.now, c.me.Actor(), ch)

@@ -79,7 +79,7 @@ It stops at the first line that is refused and names it; the lines before are re
 	f.StringVar(&in.Actor, "actor", "", "who changed it (default you)")
 	f.StringVar(&in.URL, "link", "", "where to read more: a pipeline, a pull request")
 	f.StringArrayVarP(&labels, "label", "l", nil, "key=value (may be repeated)")
-	f.Var(&started, "started", "when it began (default now)")
+	f.Var(&started, "started", "when it began (default when it ended, else now)")
 	f.Var(&ended, "ended", "when it ended")
 	f.StringVar(&in.Verdict, "verdict", "", "verified, failed or rolled-back")
 	f.StringVar(&risk, "risk", "", "low, medium or high (default: found from what it touches)")

@@ -71,6 +71,9 @@ func check(now time.Time, actor journal.Actor, c *act.Change) error {
 	}
 	if c.StartedAt.IsZero() {
 		c.StartedAt = now
+		if !c.EndedAt.IsZero() && c.EndedAt.Before(now) {
+			c.StartedAt = c.EndedAt // nobody says how long it took
+		}
 	}
 	if c.Actor == "" {
 		c.Actor = actor.Name()

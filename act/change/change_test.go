@@ -241,3 +241,18 @@ func TestEvidenceGrows(t *testing.T) {
 		t.Errorf("got %+v %v", facts, err)
 	}
 }
+
+// TestAChangeThatOnlyEnded began then, as far as anybody says.
+func TestAChangeThatOnlyEnded(t *testing.T) {
+	b := newBook(t)
+	f := func(ended, want time.Time) {
+		t.Helper()
+		c, err := b.Record(t.Context(), noon, "person:alice", act.Change{Kind: act.Deploy, Service: "checkout", EndedAt: ended})
+		if err != nil || !c.StartedAt.Equal(want) || !c.EndedAt.Equal(ended) {
+			t.Errorf("%+v %v", c, err)
+		}
+	}
+	f(noon.Add(-time.Hour), noon.Add(-time.Hour))
+	f(noon.Add(time.Minute), noon)
+	f(time.Time{}, noon)
+}

@@ -397,3 +397,23 @@ func TestAClockThatJumpsEndsNoVerification(t *testing.T) {
 		t.Errorf("%s: %s", run.Status, run.Reason)
 	}
 }
+
+// TestAClockThatGoesBackEndsTheChange: the change of a run that ends before it began, by
+// the clock on the wall, has an end all the same.
+func TestAClockThatGoesBackEndsTheChange(t *testing.T) {
+	b := newBench(t, t.TempDir(), map[string]string{"fix": page("", fence("sh {name=first risk=low}", "true"), fence("manual {name=look}", "look"))})
+	run := b.until(b.start("carol", "fix", nil).ID, "the manual step", has(act.RunWaiting))
+	began := time.Now().Add(2 * time.Hour)
+	if err := b.db.Update(t.Context(), func(tx *state.Tx) error {
+		_, err := tx.ExecContext(t.Context(), `UPDATE changes SET started_ms = ? WHERE id = ?`, began.UnixMilli(), run.Change)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Tick(t.Context(), time.Now(), "carol", run.ID, 1, true, 1, ""); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := b.closed(b.ended(run.ID)); err != nil || c.EndedAt.UnixMilli() != began.UnixMilli() {
+		t.Errorf("%+v %v", c, err)
+	}
+}

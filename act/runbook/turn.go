@@ -147,7 +147,10 @@ func (r *Runner) closeChange(ctx context.Context, run *act.Run) {
 	c, err := r.o.Changes.Get(ctx, run.Change)
 	if err == nil {
 		c.EndedAt, c.Verdict = run.EndedAt, verdict
-		_, err = r.o.Changes.Record(ctx, run.EndedAt, system, c)
+		if c.EndedAt.Before(c.StartedAt) { // the clock was set back meanwhile
+			c.EndedAt = c.StartedAt
+		}
+		_, err = r.o.Changes.Record(ctx, c.EndedAt, system, c)
 	}
 	if err != nil {
 		r.o.Logger.Error("cannot end a run's change", "run", run.ID, "err", err)
