@@ -39,7 +39,7 @@ type ending struct {
 func (e *external) Put(ctx context.Context, alerts ...*amalert.Alert) error {
 	all := make([]ending, 0, len(alerts))
 	for _, a := range alerts {
-		all = append(all, ending{finding: foreign(text(a.Labels), text(a.Annotations), a.StartsAt), at: a.EndsAt})
+		all = append(all, ending{finding: foreign(text(a.Labels), text(a.Annotations), a.GeneratorURL, a.StartsAt), at: a.EndsAt})
 	}
 	return e.take(ctx, time.Now(), all)
 }
@@ -129,7 +129,16 @@ func text(set model.LabelSet) map[string]string {
 // sender does not say that.
 var ours = []string{"finding", "incident", "incident_url", "outcome_url", "suspects", noticeAnnotation, alsoAnnotation}
 
-func foreign(labels, annotations map[string]string, since time.Time) detect.Finding {
+// generatorAnnotation is where the sender has the alert: what is told of it leads to ours.
+const generatorAnnotation = "generator_url"
+
+func foreign(labels, annotations map[string]string, generator string, since time.Time) detect.Finding {
+	if generator != "" {
+		if annotations == nil {
+			annotations = map[string]string{}
+		}
+		annotations[generatorAnnotation] = generator
+	}
 	for _, name := range ours {
 		delete(annotations, name)
 	}

@@ -145,6 +145,16 @@ func TestForeignIdentity(t *testing.T) {
 	}
 	f(`{"labels":{"alertname":"DiskFull","service":"db","empty":""},"annotations":{"summary":"full","incident":"7","finding":"1","suspects":"nobody","incident_url":"http://evil.test"}}`)
 	f(`{"labels":{"instance":"db-1"}}`) // without a name
+
+	r := open(t, t.TempDir())
+	r.route(t, fmt.Sprintf(quiet1, hookURL))
+	r.run(t)
+	if w := call(r, http.MethodPost, "/api/v2/alerts", strings.NewReader(`[{"labels":{"alertname":"A"},"generatorURL":"http://prometheus.test/graph?g0.expr=up"}]`)); w.Code != 200 {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	if got := r.external()[0].Annotations[generatorAnnotation]; got != "http://prometheus.test/graph?g0.expr=up" {
+		t.Errorf("where the sender has it: %q", got)
+	}
 }
 
 // TestWhoSilenced: a silence through Alertmanager's API is the act of who was

@@ -38,7 +38,7 @@ func (p *Pipeline) straight(w http.ResponseWriter, r *http.Request, body []byte)
 		if !a.sound(now, p.resolveTimeout()) {
 			return false
 		}
-		out = append(out, ending{finding: foreign(a.Labels, a.Annotations, a.StartsAt), at: a.EndsAt})
+		out = append(out, ending{finding: foreign(a.Labels, a.Annotations, a.GeneratorURL, a.StartsAt), at: a.EndsAt})
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	if err := p.external.take(r.Context(), now, out); err != nil {
