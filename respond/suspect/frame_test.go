@@ -183,3 +183,28 @@ func TestSecondsThatHangTogether(t *testing.T) {
 		t.Errorf("nobody was blamed in %d of %d quiet systems, expected 7 and more", calm, systems)
 	}
 }
+
+// TestAQuietWindowThatHoldsTheBeginning: the quiet window ends where the incident was
+// detected, two minutes after it began.
+func TestAQuietWindowThatHoldsTheBeginning(t *testing.T) {
+	e := newEstate(6)
+	began := onset.Add(-2 * time.Minute)
+	for _, m := range []string{"cpu_usage", "latency_ms_mean"} {
+		e.move("pay", m, began, 3)
+	}
+	e.move("shop", "latency_ms_mean", began, 1)
+	e.c.From, e.c.To = onset.Add(-10*time.Minute), onset.Add(-time.Second)
+	w, _ := frame(&e.c)
+	if got := at(w.earliest); got.Sub(began).Abs() > time.Minute {
+		t.Errorf("it began at %s, expected about %s", got, began)
+	}
+	if r := Rank(e.c); len(r.Suspects) == 0 || r.Suspects[0].Resource != "pay" || r.Suspects[0].Score < 0.6 {
+		t.Errorf("got %v, expected pay, far ahead", blamed(r))
+	}
+	e = newEstate(6) // told in time
+	e.move("pay", "cpu_usage", onset, 3)
+	e.c.From, e.c.To = onset.Add(-10*time.Minute), onset.Add(-time.Second)
+	if w, _ := frame(&e.c); w.onset != onset.UnixMilli() {
+		t.Errorf("it began at %s, expected %s", at(w.onset), onset)
+	}
+}

@@ -125,6 +125,9 @@ func frame(c *Case) (w window, ok bool) {
 			w.earliest = to + 1
 		}
 	}
+	if t, ok := late(c, w); ok && !w.detected {
+		w.quiet, w.onset, w.earliest = without(w.quiet, [2]int64{t, w.onset + 1}), t, t
+	}
 	if w.detected && len(w.quiet) > 0 && !w.beside() {
 		k := newKnown(c)
 		target := ""
