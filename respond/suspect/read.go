@@ -211,6 +211,7 @@ func readMetrics(name string, in io.Reader, c *Case) error {
 	})
 	for i := range c.Signals {
 		c.Signals[i].clean()
+		c.Signals[i].uncount()
 	}
 	return err
 }
