@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/VictoriaMetrics/VictoriaLogs/lib/logstorage"
@@ -21,6 +22,24 @@ const (
 	sliceFinds = 5_000  // as many rows should be found in one
 	grow       = 4
 )
+
+// sliceable says whether a query finds the same rows when it is asked of one time after the
+// other. A query within it would be asked of those times too.
+func sliceable(q *Query) bool {
+	text := q.String()
+	if strings.Contains(text, "options(") {
+		return false
+	}
+	if !strings.Contains(text, "|") { // a query within another has a pipe, and so has what joins them
+		return true
+	}
+	for _, word := range []string{"in(", "contains_", "join", "union"} {
+		if strings.Contains(text, word) {
+			return false
+		}
+	}
+	return true
+}
 
 // newest runs a query for the newest most rows, whose part without the sorting is plain.
 // Write is called with their blocks, newest first; it returns false when it has enough.

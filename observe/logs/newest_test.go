@@ -48,10 +48,10 @@ func TestNewest(t *testing.T) {
 		}
 		return out
 	}
-	for _, filter := range []string{"*", "service:=rare", "service:=none", "_time:2h", "service:=rare _time:[2020-01-01, 2030-01-01]"} {
+	for _, filter := range []string{"*", "service:=rare", "service:=none", "_time:2h", "service:=rare _time:[2020-01-01, 2030-01-01]", "n:in(service:=rare | sort by (n) limit 20 | fields n)", "options(time_offset=1h) _time:2h", `n:in("50", "100", "3")`} {
 		for _, limit := range []int{1, 7, 90, 6000} {
-			// With an offset the engine reads and sorts all of them.
-			got, want := numbers(fmt.Sprintf("%s | sort by (_time desc) limit %d", filter, limit)), numbers(fmt.Sprintf("%s | sort by (_time desc) limit %d | offset 0", filter, limit))
+			// By two fields the engine reads and sorts all of them.
+			got, want := numbers(fmt.Sprintf("%s | sort by (_time desc) limit %d", filter, limit)), numbers(fmt.Sprintf("%s | sort by (_time desc, n) limit %d", filter, limit))
 			if !slices.Equal(got, want) {
 				t.Errorf("%s, the newest %d: got %d rows, expected %d, or others", filter, limit, len(got), len(want))
 			}

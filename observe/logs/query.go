@@ -53,7 +53,7 @@ func (s *Store) Blocks(ctx context.Context, q *Query, f func([]Column) bool) err
 }
 
 func (s *Store) blocks(ctx context.Context, q *Query, f func(*logstorage.DataBlock) bool) error {
-	if plain, offset, limit := q.GetLastNResultsQuery(); plain != nil && offset == 0 {
+	if plain, offset, limit := q.GetLastNResultsQuery(); plain != nil && offset == 0 && sliceable(plain) {
 		return s.newest(ctx, plain, limit, f)
 	}
 	return s.run(ctx, q, f)
