@@ -25,6 +25,7 @@ type Live struct {
 	prog     *program
 	families []*family
 	volatile bool  // parts are the inner engine's: what it says may change at any time
+	timed    bool  // what is asked may be another although no sample has arrived
 	t        int64 // of the last evaluation, milliseconds
 	version  int64
 	evals    int64
@@ -79,8 +80,11 @@ func (e *Incremental) follow(name string, alone bool, exprs ...string) (*Live, e
 		}
 	}
 	for _, n := range l.prog.nodes {
-		if _, ok := n.(*engine); ok {
-			l.volatile = true
+		switch n.(type) {
+		case *engine:
+			l.volatile, l.timed = true, true
+		case *clock:
+			l.timed = true
 		}
 	}
 	l.prog.pack()
@@ -127,6 +131,10 @@ func (l *Live) wake() {
 	default:
 	}
 }
+
+// Timed says whether an expression asks for the time, or has a part of which nobody here knows
+// when it changes: it is worth an evaluation although no sample has arrived.
+func (l *Live) Timed() bool { return l.timed }
 
 // Waiting says whether there are samples that an evaluation at this time would be the
 // first to see.

@@ -192,7 +192,7 @@ func (p *paces) iterate(ctx context.Context, g *rules.Group, at time.Time) {
 		}
 	}
 	// Prometheus restores alerts after a group's second evaluation, which must be two.
-	if mine.evals < 3 || mine.live.Waiting(at) || at.Sub(mine.last) >= quiet || counting(g) {
+	if mine.evals < 3 || mine.live.Timed() || mine.live.Waiting(at) || at.Sub(mine.last) >= quiet || counting(g) {
 		eval(at)
 	}
 	for {

@@ -526,3 +526,35 @@ func TestOwnFailures(t *testing.T) {
 		x.expect("EvenkeelNotificationsFail resolved")
 	})
 }
+
+// TestTheClockIsAsked: a group that is evaluated when samples arrive rests when none do, but not
+// when it asks what time it is.
+func TestTheClockIsAsked(t *testing.T) {
+	const rules = `groups:
+  - name: clock
+    interval: 1s
+    rules:
+      - record: clock
+        expr: time()
+      - record: age
+        expr: time() - max(timestamp(depth))
+  - name: rests
+    interval: 1s
+    rules:
+      - record: rests
+        expr: sum(depth)
+`
+	in(t, rules, func(x *room) {
+		x.set(`depth{instance="a"}`, 1)
+		x.after(time.Minute)
+		x.mu.Lock()
+		x.quiet = true
+		x.mu.Unlock()
+		x.after(time.Minute)
+		for expr, want := range map[string][2]float64{"count_over_time(clock[50s])": {45, 51}, "count_over_time(rests[50s])": {2, 5}, "age": {58, 66}} {
+			if v := x.value(expr); v < want[0] || v > want[1] {
+				x.t.Errorf("%s is %g, expected %g to %g", expr, v, want[0], want[1])
+			}
+		}
+	})
+}
