@@ -208,3 +208,18 @@ func TestAQuietWindowThatHoldsTheBeginning(t *testing.T) {
 		t.Errorf("it began at %s, expected %s", at(w.onset), onset)
 	}
 }
+
+// TestWhatWentOnEarlierIsNotTakenForIt: nothing happened after the onset, and no quiet
+// window is given; eight minutes earlier there was another incident.
+func TestWhatWentOnEarlierIsNotTakenForIt(t *testing.T) {
+	c := at60(8, 60, 6)
+	times(&c, "pay", "cpu_usage", onset.Add(-8*time.Minute), onset.Add(-4*time.Minute), 4)
+	c.From, c.To = time.Time{}, time.Time{}
+	if r := Rank(c); r.Verdict != Nobody {
+		t.Errorf("got %v, expected nobody", blamed(r))
+	}
+	c.Sure = true // somebody is: what went on shortly before may be why
+	if r := Rank(c); len(r.Suspects) == 0 || r.Suspects[0].Resource != "pay" {
+		t.Errorf("got %v, expected pay", blamed(r))
+	}
+}

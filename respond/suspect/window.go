@@ -111,6 +111,12 @@ func frame(c *Case) (w window, ok bool) {
 			w.quiet = nil
 		}
 	default:
+		if !w.detected && !c.Sure { // it may be that nothing is wrong: what went on earlier is not taken for it
+			w.earliest = w.onset
+			if step := usualStep(c.Signals); step >= sustained { // the sample that holds the onset may be told at its start
+				w.earliest = max(w.onset-step, in.from)
+			}
+		}
 		w.quiet = before(first, w)
 		for _, p := range parts {
 			if p.from > w.end { // later days serve as well, where nothing earlier is there
@@ -146,6 +152,21 @@ func frame(c *Case) (w window, ok bool) {
 // beside says that some of the quiet window lies in the stretch of the incident.
 func (w window) beside() bool {
 	return slices.ContainsFunc(w.quiet, func(q [2]int64) bool { return q[1] > w.segment && q[0] < w.onset })
+}
+
+// usualStep is the time between the samples of most signals.
+func usualStep(signals []Signal) int64 {
+	var all []int64
+	for i := range signals {
+		if len(signals[i].Times) > 1 {
+			all = append(all, spacing(signals[i].Times))
+		}
+	}
+	if len(all) == 0 {
+		return 0
+	}
+	slices.Sort(all)
+	return all[len(all)/2]
 }
 
 // before is the quiet time that ends before the incident may have begun, leaving at
