@@ -247,7 +247,12 @@ func allowed(r declare.BudgetRule) string {
 	return strings.Join(parts, ", ")
 }
 
-func percent(v float64) string { return fmt.Sprintf("%.3g %%", 100*v) }
+func percent(v float64) string {
+	if v = 100 * v; v <= -100 || v >= 100 {
+		return fmt.Sprintf("%.0f %%", v)
+	}
+	return fmt.Sprintf("%.3g %%", v)
+}
 
 // Blocked says whether a freeze or a window holds a change back at a time, and why; or
 // why neither does.

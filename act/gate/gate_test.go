@@ -129,3 +129,11 @@ func TestDecide(t *testing.T) {
 		in.Override = &Override{"carol", "lead", true, "now"}
 	}, No, "privileged")
 }
+
+func TestPercent(t *testing.T) {
+	for v, want := range map[float64]string{0.4: "40 %", -23.95: "-2395 %", 0.1234: "12.3 %", 1: "100 %"} {
+		if got := percent(v); got != want {
+			t.Errorf("%v: got %s, expected %s", v, got, want)
+		}
+	}
+}
