@@ -215,7 +215,7 @@ func TestWhatIsWrongWithAFormIsNamed(t *testing.T) {
 	f("restart-service", nil, "service: expected a value")
 	f("restart-service", map[string]string{"service": "checkout", "sevice": "x"}, `sevice: expected a field of the form: service (did you mean "service"?)`)
 	f("restart-service", map[string]string{"service": "chekout"}, `service: got "chekout", expected a service of the catalogue`)
-	f("grow-volume", map[string]string{"gib": "1"}, "volume: expected a value: /dev/GROUP/VOLUME or the path of an image")
+	f("grow-volume", map[string]string{"gib": "1"}, "volume: expected a value: /dev/GROUP/VOLUME, or the path of a folder or of an image")
 }
 
 // TestAFulfilmentThatTheServerDidNotSurvive goes back into the queue after a minute, for a
