@@ -25,7 +25,7 @@ func observeDoctor(r *remote) *cobra.Command {
 resource attributes against OpenTelemetry's semantic conventions, the clock. Run it where
 the sender runs, with the sender's environment: OTEL_EXPORTER_OTLP_ENDPOINT, _PROTOCOL,
 _HEADERS, OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES are read; flags win. The requests
-that it sends are empty.
+that it sends are empty. Over gRPC the clock is not compared: no answer there says the time.
 
 Exit code: 0 when all is well, 1 when something should be fixed, 2 when it could not look.`,
 		Example: `  evenkeel observe doctor

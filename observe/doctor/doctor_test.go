@@ -5,12 +5,17 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"go.opentelemetry.io/collector/pdata/plog/plogotlp"
+	"go.opentelemetry.io/collector/pdata/pmetric/pmetricotlp"
+	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 // only are the verdicts that are not fine.
@@ -63,6 +68,64 @@ func (*logService) Export(context.Context, plogotlp.ExportRequest) (plogotlp.Exp
 	return plogotlp.NewExportResponse(), nil
 }
 
+type metricService struct {
+	pmetricotlp.UnimplementedGRPCServer
+}
+
+func (*metricService) Export(context.Context, pmetricotlp.ExportRequest) (pmetricotlp.ExportResponse, error) {
+	return pmetricotlp.NewExportResponse(), nil
+}
+
+type traceService struct {
+	ptraceotlp.UnimplementedGRPCServer
+	err error
+}
+
+func (s *traceService) Export(context.Context, ptraceotlp.ExportRequest) (ptraceotlp.ExportResponse, error) {
+	return ptraceotlp.NewExportResponse(), s.err
+}
+
+// serve serves gRPC until the test ends, and says where.
+func serve(t *testing.T, register func(*grpc.Server)) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := grpc.NewServer()
+	register(srv)
+	go func() { _ = srv.Serve(l) }()
+	t.Cleanup(srv.Stop)
+	return "http://" + l.Addr().String()
+}
+
+// Every signal is tried over gRPC: a receiver of logs alone is not taken for one of all.
+func TestProbeOfEachSignal(t *testing.T) {
+	traces := &traceService{}
+	f := func(endpoint string, want ...string) {
+		t.Helper()
+		var got []string
+		for _, v := range Probe(t.Context(), Sender{Endpoint: endpoint, Protocol: "grpc"}, time.Now) {
+			if v.Check == "protocol" {
+				got = append(got, string(v.Level)+" "+v.Found)
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("got %q, expected %q", got, want)
+		}
+	}
+	all := serve(t, func(srv *grpc.Server) {
+		plogotlp.RegisterGRPCServer(srv, &logService{})
+		pmetricotlp.RegisterGRPCServer(srv, &metricService{})
+		ptraceotlp.RegisterGRPCServer(srv, traces)
+	})
+	f(all, "ok logs are taken by gRPC", "ok metrics are taken by gRPC", "ok traces are taken by gRPC")
+	traces.err = status.Error(codes.Unauthenticated, "no")
+	f(all, "ok logs are taken by gRPC", "ok metrics are taken by gRPC", "fail traces: the server asks for a token")
+	f(serve(t, func(srv *grpc.Server) { plogotlp.RegisterGRPCServer(srv, &logService{}) }),
+		"ok logs are taken by gRPC", "fail a gRPC server is there, but takes no metrics", "fail a gRPC server is there, but takes no traces")
+}
+
 func TestProbe(t *testing.T) {
 	var status int
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -71,14 +134,7 @@ func TestProbe(t *testing.T) {
 		}
 	}))
 	defer web.Close()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	srv := grpc.NewServer()
-	plogotlp.RegisterGRPCServer(srv, &logService{})
-	go func() { _ = srv.Serve(l) }()
-	defer srv.Stop()
+	logsOnly := serve(t, func(srv *grpc.Server) { plogotlp.RegisterGRPCServer(srv, &logService{}) })
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -94,8 +150,8 @@ func TestProbe(t *testing.T) {
 	}
 	f(web.URL, "http/protobuf", "")
 	f(web.URL+"/v1/logs", "http/json", "which SDKs add themselves")
-	f("http://"+l.Addr().String(), "grpc", "")
-	f("http://"+l.Addr().String(), "http/protobuf", "most likely gRPC's")
+	f(logsOnly, "grpc", "takes no metrics")
+	f(logsOnly, "http/protobuf", "most likely gRPC's")
 	f(web.URL, "grpc", "no answer to a gRPC call")
 	f(strings.Replace(web.URL, "http:", "https:", 1), "http/protobuf", "plain HTTP")
 	f(nowhere, "http/protobuf", "nothing answers")

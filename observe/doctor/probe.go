@@ -13,8 +13,9 @@ import (
 	"strings"
 	"time"
 
-	"go.opentelemetry.io/collector/pdata/plog"
 	"go.opentelemetry.io/collector/pdata/plog/plogotlp"
+	"go.opentelemetry.io/collector/pdata/pmetric/pmetricotlp"
+	"go.opentelemetry.io/collector/pdata/ptrace/ptraceotlp"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
@@ -145,17 +146,35 @@ func probeGRPC(ctx context.Context, u *url.URL, address string, s Sender) []Verd
 	defer conn.Close()
 	ctx, cancel := context.WithTimeout(metadata.NewOutgoingContext(ctx, metadata.New(s.Headers)), patience)
 	defer cancel()
-	_, err = plogotlp.NewGRPCClient(conn).Export(ctx, plogotlp.NewExportRequestFromLogs(plog.NewLogs()))
-	switch status.Code(err) {
-	case codes.OK:
-		out = append(out, ok(check, "logs are taken by gRPC"))
-	case codes.Unimplemented:
-		out = append(out, fail(check, "a gRPC server is there, but takes no logs", "is it Evenkeel's port (4317)?"))
-	case codes.Unauthenticated, codes.PermissionDenied:
-		out = append(out, fail(check, "the server asks for a token", "set OTEL_EXPORTER_OTLP_HEADERS=authorization=Bearer%20ek_…"))
-	default:
-		fix := "is it the gRPC port (4317)? An HTTP port (7070, 4318) wants OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"
-		out = append(out, fail(check, "no answer to a gRPC call: "+status.Convert(err).Message(), fix))
+	for _, signal := range []struct { // an empty request of each
+		name string
+		send func() error
+	}{
+		{"logs", func() error {
+			_, err := plogotlp.NewGRPCClient(conn).Export(ctx, plogotlp.NewExportRequest())
+			return err
+		}},
+		{"metrics", func() error {
+			_, err := pmetricotlp.NewGRPCClient(conn).Export(ctx, pmetricotlp.NewExportRequest())
+			return err
+		}},
+		{"traces", func() error {
+			_, err := ptraceotlp.NewGRPCClient(conn).Export(ctx, ptraceotlp.NewExportRequest())
+			return err
+		}},
+	} {
+		err := signal.send()
+		switch status.Code(err) {
+		case codes.OK:
+			out = append(out, ok(check, signal.name+" are taken by gRPC"))
+		case codes.Unimplemented:
+			out = append(out, fail(check, "a gRPC server is there, but takes no "+signal.name, "is it Evenkeel's port (4317)?"))
+		case codes.Unauthenticated, codes.PermissionDenied:
+			out = append(out, fail(check, signal.name+": the server asks for a token", "set OTEL_EXPORTER_OTLP_HEADERS=authorization=Bearer%20ek_…"))
+		default: // and so it would be for the others
+			fix := "is it the gRPC port (4317)? An HTTP port (7070, 4318) wants OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"
+			return append(out, fail(check, "no answer to a gRPC call: "+status.Convert(err).Message(), fix))
+		}
 	}
 	return out
 }
