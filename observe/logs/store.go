@@ -95,6 +95,16 @@ type Store struct {
 	drop    atomic.Pointer[func(Row) bool]
 }
 
+// Take takes n bytes of a sender's share (limits.log_bytes_per_source), for a receiver
+// whose batches hold rows of many senders. It says how long until there is room; 0 when
+// they are taken.
+func (s *Store) Take(now time.Time, source string, n int) time.Duration {
+	if r := s.quota.Take(now, source, int64(n), s.Limits().PerSource, "bytes", "limits.log_bytes_per_source"); r != nil {
+		return max(r.After, time.Millisecond)
+	}
+	return 0
+}
+
 // Open opens or creates a store, and puts back what a kill left in its write-ahead log.
 func Open(o Options) (*Store, error) {
 	if o.Name == "" {

@@ -4,7 +4,7 @@
 // ends (RFC 6587); which of them each message shows. Out: rows whose stream is the
 // program and the host; a message that is neither RFC's is a row with the whole of it.
 // Promise: one host that floods takes nothing from the others. Over UDP what is over
-// its rate is refused and counted; over TCP its connection is read more slowly, so that
+// its rate, or over its share of bytes, is refused and counted; over TCP its connection is read more slowly, so that
 // nothing is lost. Nobody can be told more: syslog has no answers.
 package syslog
 
@@ -152,7 +152,7 @@ func (l *Listener) datagrams(collect *logs.Collector) error {
 		}
 		host := hostOf(from)
 		now := time.Now()
-		if l.rate.wait(host, now) > 0 {
+		if l.rate.wait(host, now) > 0 || l.store.Take(now, host, n) > 0 {
 			l.store.Refused(receiver, "quota", 1)
 			continue
 		}
@@ -212,14 +212,9 @@ func (l *Listener) connection(ctx context.Context, c net.Conn, host string, coll
 		_ = c.SetReadDeadline(time.Now().Add(idle))
 		msg, cut, err := frame(r)
 		if len(msg) > 0 {
+			wait(ctx, func(now time.Time) time.Duration { return l.rate.wait(host, now) })
+			wait(ctx, func(now time.Time) time.Duration { return l.store.Take(now, host, len(msg)) })
 			now := time.Now()
-			if d := l.rate.wait(host, now); d > 0 {
-				select { // the sender's own connection waits
-				case <-time.After(d):
-				case <-ctx.Done():
-				}
-				now = time.Now()
-			}
 			at, fields, streams := p.parse(msg, host, now)
 			if cut > 0 {
 				fields = append(fields, logs.Field{Name: "cut_bytes", Value: strconv.Itoa(cut)})
@@ -232,6 +227,16 @@ func (l *Listener) connection(ctx context.Context, c net.Conn, host string, coll
 				l.store.Refused(receiver, "malformed", 1)
 			}
 			return
+		}
+	}
+}
+
+// wait lets a sender's own connection wait until it may take of its share.
+func wait(ctx context.Context, take func(now time.Time) time.Duration) {
+	for d := take(time.Now()); d > 0 && ctx.Err() == nil; d = take(time.Now()) {
+		select {
+		case <-time.After(d):
+		case <-ctx.Done():
 		}
 	}
 }

@@ -89,9 +89,13 @@ func TestFrames(t *testing.T) {
 }
 
 // rig is a store and a listener that runs.
-func rig(t *testing.T, o declare.SyslogListener) (*logs.Store, *Listener, func()) {
+func rig(t *testing.T, o declare.SyslogListener, limits ...logs.Limits) (*logs.Store, *Listener, func()) {
 	t.Helper()
-	s, err := logs.Open(logs.Options{Dir: t.TempDir()})
+	options := logs.Options{Dir: t.TempDir()}
+	for _, l := range limits {
+		options.Limits = l
+	}
+	s, err := logs.Open(options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,20 +145,54 @@ func until(t *testing.T, what string, f func() bool) {
 	}
 }
 
-func TestUDPAndTheFloodOfOneHost(t *testing.T) {
-	s, l, _ := rig(t, declare.SyslogListener{Protocol: "udp", Rate: 50})
-	send := func(from, text string, n int) {
-		c, err := net.DialUDP("udp", &net.UDPAddr{IP: net.ParseIP(from)}, l.Addr().(*net.UDPAddr))
-		if err != nil {
+// datagrams sends n messages from an address of this machine.
+func datagrams(t *testing.T, l *Listener, from, text string, n int) {
+	t.Helper()
+	c, err := net.DialUDP("udp", &net.UDPAddr{IP: net.ParseIP(from)}, l.Addr().(*net.UDPAddr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for i := range n {
+		if _, err := fmt.Fprintf(c, "<13>1 - - app - - - %s %d", text, i); err != nil {
 			t.Fatal(err)
 		}
-		defer c.Close()
-		for i := range n {
-			if _, err := fmt.Fprintf(c, "<13>1 - - app - - - %s %d", text, i); err != nil {
-				t.Fatal(err)
-			}
+	}
+}
+
+// The share of bytes holds beside the rate of messages: few long messages are a flood too.
+func TestUDPAndTheShareOfBytes(t *testing.T) {
+	s, l, _ := rig(t, declare.SyslogListener{Protocol: "udp"}, logs.Limits{PerSource: 1000})
+	datagrams(t, l, "127.0.0.1", "flood "+strings.Repeat("x", 3000), 50)
+	datagrams(t, l, "127.0.0.2", "calm", 20)
+	until(t, "the calm host's messages", func() bool { return count(t, s, "calm") == 20 })
+	if n := count(t, s, "flood"); n < 3 || n > 20 {
+		t.Errorf("of 50 messages of 3 kB %d are stored, expected about 3: ten seconds' share", n)
+	}
+}
+
+func TestTCPWaitsForTheShareOfBytes(t *testing.T) {
+	s, l, _ := rig(t, declare.SyslogListener{Protocol: "tcp"}, logs.Limits{PerSource: 100_000})
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	for i := range 22 { // 1.1 MB: ten seconds' share at once, and a second of waiting
+		if _, err := fmt.Fprintf(c, "<13>1 - - app - - - message %d %s\n", i, strings.Repeat("x", 50_000)); err != nil {
+			t.Fatal(err)
 		}
 	}
+	_ = c.Close()
+	until(t, "all messages", func() bool { return count(t, s, `{service.name="app"}`) == 22 })
+	if d := time.Since(began); d < time.Second {
+		t.Errorf("1.1 MB are read within %s, expected at least a second at 100 kB a second", d)
+	}
+}
+
+func TestUDPAndTheFloodOfOneHost(t *testing.T) {
+	s, l, _ := rig(t, declare.SyslogListener{Protocol: "udp", Rate: 50})
+	send := func(from, text string, n int) { t.Helper(); datagrams(t, l, from, text, n) }
 	send("127.0.0.1", "flood", 1000)
 	send("127.0.0.2", "calm", 20)
 	until(t, "the calm host's messages", func() bool { return count(t, s, "calm") == 20 })
