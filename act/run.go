@@ -177,6 +177,8 @@ type StartRun struct {
 	// Asked is somebody beside who: whose wish it was (a request's author). They may not
 	// approve it either. Optional.
 	Asked declare.PersonID `json:"-"`
+	// ID is what the run is to be called; left out, a name is made up.
+	ID string `json:"-"`
 }
 
 // RunFilter selects runs, newest first. Zero fields do not restrict. Limit 0 means 100.

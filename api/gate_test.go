@@ -25,7 +25,7 @@ func (w *world) tryGate() {
 		do[any](w, alice, "GET", path, nil, 200)
 	}
 	c := act.Change{ID: "c-1", Kind: act.Deploy, Service: "checkout"}
-	_, err := verify.NewBook(w.db).Record(w.Context(), w.now, c, verify.Judge([]verify.Signal{{Name: "x", Objective: true, Before: []float64{1}, After: []float64{2}}}))
+	_, err := verify.NewBook(w.db).Record(w.Context(), w.now, c, verify.Judge([]verify.Signal{{Name: "x", Objective: true, Before: []float64{1}, After: []float64{2}}}), false)
 	must(w, err)
 	do[any](w, alice, "GET", "/changes/c-1/verification", nil, 200)
 }

@@ -3,6 +3,8 @@ package app
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"math"
@@ -19,7 +21,6 @@ import (
 	"github.com/evenkeel/evenkeel/detect/objective"
 	"github.com/evenkeel/evenkeel/journal"
 	"github.com/evenkeel/evenkeel/respond"
-	"github.com/evenkeel/evenkeel/state"
 )
 
 // connectGate makes the gate and what verifies changes after they went through it.
@@ -130,7 +131,7 @@ func (a *App) verifyDue(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	var errs []error
+	errs := []error{a.payRollbacks(ctx, now)}
 	for _, c := range recent {
 		end := c.EndedAt
 		if end.IsZero() {
@@ -159,7 +160,8 @@ func (a *App) verifyOne(ctx context.Context, now time.Time, w *declare.Workspace
 	if err != nil {
 		return fmt.Errorf("cannot verify change %q: %w", c.ID, err)
 	}
-	if _, err := a.verified.Record(ctx, now, c, r); err != nil {
+	owes := r.Outcome == verify.Fail && w.Gate.Verify.Rollback == "start" && c.Kind != act.Rollback
+	if _, err := a.verified.Record(ctx, now, c, r, owes); err != nil {
 		return err
 	}
 	switch r.Outcome {
@@ -176,10 +178,52 @@ func (a *App) verifyOne(ctx context.Context, now time.Time, w *declare.Workspace
 	if _, err := a.changes.Record(ctx, now, journal.System("act"), c); err != nil {
 		return fmt.Errorf("cannot write the verdict on change %q: %w", c.ID, err)
 	}
-	if r.Outcome == verify.Fail && w.Gate.Verify.Rollback == "start" && c.Kind != act.Rollback {
-		return a.rollBack(ctx, now, w, c)
+	if owes {
+		return a.rollBack(ctx, now, w, c, nil)
 	}
 	return nil
+}
+
+// payRollbacks starts the rollbacks that are owed since the server was ended, or could
+// not store something, between a verdict and the start.
+func (a *App) payRollbacks(ctx context.Context, now time.Time) error {
+	owed, err := a.verified.Owed(ctx)
+	errs := []error{err}
+	for _, v := range owed {
+		c, err := a.changes.Get(ctx, v.Change)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		if c.Verdict == "" {
+			continue // it is compared again, and owes anew what comes of that
+		}
+		errs = append(errs, a.rollBack(ctx, now, a.ws(), c, a.tooLate(ctx, now, v, c)))
+	}
+	return errors.Join(errs...)
+}
+
+// tooLate says why a rollback that was not started at once is a person's matter by now.
+func (a *App) tooLate(ctx context.Context, now time.Time, v verify.Verification, c act.Change) error {
+	if now.Sub(v.At) > verifyFor {
+		return fmt.Errorf("the verdict is of %s, and rollbacks are started within %s", v.At.UTC().Format(time.DateTime+" UTC"), verifyFor)
+	}
+	since, err := a.changes.List(ctx, act.ChangeFilter{From: v.At, To: now, Limit: 1000})
+	if err != nil {
+		return err
+	}
+	for _, o := range since {
+		if o.Service == c.Service && o.ID != c.ID && o.StartedAt.After(v.At) && o.Run != rollbackRun(c) {
+			return fmt.Errorf("the service has been changed since the verdict: %s", o.Summary)
+		}
+	}
+	return nil
+}
+
+// rollbackRun names the run that undoes a change.
+func rollbackRun(c act.Change) string {
+	sum := sha256.Sum256([]byte("rollback of " + c.ID))
+	return "r-" + hex.EncodeToString(sum[:8])
 }
 
 // signals measures both sides of a change, each of that length.
@@ -250,8 +294,9 @@ func keySignals(w *declare.Workspace, service declare.ServiceID, step time.Durat
 }
 
 // rollBack starts the runbook that undoes a change, in the name of who made it: steps
-// that are over their level wait for an approval, as always.
-func (a *App) rollBack(ctx context.Context, now time.Time, w *declare.Workspace, c act.Change) error {
+// that are over their level wait for an approval, as always. Unless refused is nil, it
+// only says why not.
+func (a *App) rollBack(ctx context.Context, now time.Time, w *declare.Workspace, c act.Change, refused error) error {
 	who := declare.PersonID(c.Actor)
 	if w.Person(who) == nil {
 		who = declare.PersonID(c.Evidence.Author)
@@ -259,24 +304,26 @@ func (a *App) rollBack(ctx context.Context, now time.Time, w *declare.Workspace,
 	if w.Person(who) == nil {
 		who = a.onCall(a.teamOf(c.Service), now)
 	}
-	fact := func(kind journal.Kind, text string) error {
-		return a.db.Update(ctx, func(tx *state.Tx) error {
-			_, err := tx.Record(journal.Fact{At: now, Kind: kind, Actor: journal.System("act"), Cause: c.Fact, Subject: journal.MakeRef("change", c.ID), Refs: []journal.Ref{journal.MakeRef("service", string(c.Service))}, Text: text})
-			return err
-		})
+	settled := func(run string, kind journal.Kind, text string) error {
+		return a.verified.Settled(ctx, c.ID, run, journal.Fact{At: now, Kind: kind, Actor: journal.System("act"), Cause: c.Fact, Subject: journal.MakeRef("change", c.ID), Refs: []journal.Ref{journal.MakeRef("service", string(c.Service))}, Text: text})
 	}
 	params, err := rollbackParams(w, c)
 	if err == nil && who == "" {
 		err = errors.New("neither who made it nor anybody on call is known")
 	}
-	var run act.Run
-	if err == nil {
-		run, err = a.runs.Start(ctx, now, who, act.StartRun{Runbook: c.Evidence.Rollback, Params: params})
+	if refused != nil {
+		err = refused
+	}
+	run, known := act.Run{}, error(nil)
+	if run, known = a.runs.Get(ctx, rollbackRun(c)); known == nil {
+		err = nil // started just before the server was ended
+	} else if err == nil {
+		run, err = a.runs.Start(ctx, now, who, act.StartRun{ID: rollbackRun(c), Runbook: c.Evidence.Rollback, Params: params})
 	}
 	if err != nil {
-		return fact("change.rollback.refused", fmt.Sprintf("the rollback of %s is not started: %s", c.Summary, err))
+		return settled("", "change.rollback.refused", fmt.Sprintf("the rollback of %s is not started: %s", c.Summary, err))
 	}
-	return errors.Join(a.verified.RolledBack(ctx, c.ID, run.ID), fact("change.rollback.started", fmt.Sprintf("the rollback of %s is started in the name of %s: run %s of %s", c.Summary, who, run.ID, run.Title)))
+	return settled(run.ID, "change.rollback.started", fmt.Sprintf("the rollback of %s is started in the name of %s: run %s of %s", c.Summary, run.Actor.Name(), run.ID, run.Title))
 }
 
 // rollbackParams fills a runbook's parameters in from the change.

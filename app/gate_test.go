@@ -175,3 +175,73 @@ func TestAChangeIsVerifiedAndRolledBack(t *testing.T) {
 		t.Errorf("got %+v %v", facts, err)
 	}
 }
+
+func TestARollbackIsOwedUntilItIsStarted(t *testing.T) {
+	a := newApp(t, map[string]string{"objectives/checkout.yml": availability, "runbooks/checkout-rollback.md": undo, "policies/gate.yml": "verify: {rollback: start}\n"})
+	ctx := t.Context()
+	now := time.Now().Truncate(time.Second)
+	fail := verify.Result{Outcome: verify.Fail, Why: "users are worse off"}
+	// What a server leaves that is killed after the verdict.
+	leave := func(id string, at time.Time) act.Change {
+		t.Helper()
+		c, err := a.changes.Record(ctx, at, "person:alice", act.Change{ID: id, Kind: act.Deploy, Service: "checkout", From: "1.4", To: "1.5", Actor: "alice", StartedAt: at.Add(-time.Hour), EndedAt: at.Add(-time.Hour), Evidence: act.Evidence{Rollback: "checkout-rollback"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := a.verified.Record(ctx, at, c, fail, true); err != nil {
+			t.Fatal(err)
+		}
+		c.Verdict = "failed"
+		if c, err = a.changes.Record(ctx, at, journal.System("act"), c); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	told := func(id string, kind journal.Kind, why string) {
+		t.Helper()
+		facts, err := a.db.Facts(ctx, journal.Query{Ref: journal.MakeRef("change", id)})
+		if err != nil || facts[0].Kind != kind || !strings.Contains(facts[0].Text, why) {
+			t.Errorf("%s: got %+v %v, want %s %q", id, facts, err, kind, why)
+		}
+	}
+	count := func(want int) {
+		t.Helper()
+		for range 2 { // the second time changes nothing
+			if err := a.verifyDue(ctx, now); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if runs, err := a.runs.List(ctx, act.RunFilter{}); err != nil || len(runs) != want {
+			t.Errorf("got %d runs %v, want %d", len(runs), err, want)
+		}
+		if owed, err := a.verified.Owed(ctx); err != nil || len(owed) != 0 {
+			t.Errorf("still owed: %+v %v", owed, err)
+		}
+	}
+	leave("late", now.Add(-7*time.Hour))
+	count(0)
+	told("late", "change.rollback.refused", "within 6h")
+	leave("killed", now.Add(-2*time.Minute))
+	count(1)
+	told("killed", "change.rollback.started", "in the name of alice")
+	if v, err := a.verified.Get(ctx, "killed"); err != nil || v.Run == "" {
+		t.Errorf("got %+v %v", v, err)
+	}
+	// Killed between the start and the note of it.
+	c, err := a.changes.Get(ctx, "killed")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.verified.Record(ctx, now.Add(-time.Minute), c, fail, true); err != nil {
+		t.Fatal(err)
+	}
+	count(1)
+	told("killed", "change.rollback.started", "in the name of alice")
+	// Somebody has deployed since.
+	leave("repaired", now.Add(-2*time.Minute))
+	if _, err := a.changes.Record(ctx, now, "person:alice", act.Change{ID: "repair", Kind: act.Deploy, Service: "checkout", To: "1.6", StartedAt: now.Add(-time.Minute)}); err != nil {
+		t.Fatal(err)
+	}
+	count(1)
+	told("repaired", "change.rollback.refused", "changed since the verdict: deploy of checkout 1.6")
+}

@@ -47,7 +47,7 @@ func (e *estate) asked() {
 	}
 	c := act.Change{ID: "c-142", Service: "checkout", Kind: act.Deploy, Summary: "checkout 1.4.2"}
 	r := verify.Judge([]verify.Signal{{Name: "share of bad of checkout-availability", Objective: true, Floor: 0.001, Expr: "x", Before: flat(0.0004), After: flat(0.02)}, {Name: "memory", Before: flat(3e8), After: flat(3e8)}})
-	if _, err := verify.NewBook(e.db).Record(e.t.Context(), ago_(10*time.Minute), c, r); err != nil {
+	if _, err := verify.NewBook(e.db).Record(e.t.Context(), ago_(10*time.Minute), c, r, false); err != nil {
 		e.t.Fatal(err)
 	}
 }

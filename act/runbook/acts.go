@@ -1,6 +1,7 @@
 package runbook
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -38,7 +39,7 @@ func (r *Runner) start(ctx context.Context, now time.Time, who declare.PersonID,
 		return act.Run{}, fmt.Errorf("cannot name a run: %w", err)
 	}
 	run := act.Run{
-		ID: "r-" + hex.EncodeToString(id), Runbook: book.Name, Title: book.Title, Service: service(book, params), Incident: s.Incident,
+		ID: cmp.Or(s.ID, "r-"+hex.EncodeToString(id)), Runbook: book.Name, Title: book.Title, Service: service(book, params), Incident: s.Incident,
 		Objective: book.Verify.Objective, Params: params, Actor: journal.Person(string(who)), Status: act.RunRunning, StartedAt: now,
 		Mode: s.Mode, BreakGlass: strings.TrimSpace(s.BreakGlass), Token: s.Token, Asked: s.Asked, Print: r.print(book), Source: book.Source,
 	}

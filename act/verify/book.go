@@ -29,7 +29,8 @@ type Book struct{ db *state.DB }
 func NewBook(db *state.DB) *Book { return &Book{db} }
 
 // Record stores a comparison; one with the same outcome as before writes no new fact.
-func (b *Book) Record(ctx context.Context, now time.Time, c act.Change, r Result) (Verification, error) {
+// Whether it owes a rollback is stored with it, see Owed.
+func (b *Book) Record(ctx context.Context, now time.Time, c act.Change, r Result, owes bool) (Verification, error) {
 	v := Verification{Change: c.ID, At: now.UTC(), Result: r}
 	data, err := json.Marshal(r)
 	if err != nil {
@@ -50,8 +51,9 @@ func (b *Book) Record(ctx context.Context, now time.Time, c act.Change, r Result
 				return err
 			}
 		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO verifications (change_id, at_ms, outcome, result, fact) VALUES (?,?,?,?,?)
-			ON CONFLICT DO UPDATE SET at_ms = excluded.at_ms, outcome = excluded.outcome, result = excluded.result, fact = excluded.fact`, c.ID, state.Millis(now), r.Outcome, string(data), v.Fact)
+		_, err = tx.ExecContext(ctx, `INSERT INTO verifications (change_id, at_ms, outcome, result, fact, owes_rollback) VALUES (?,?,?,?,?,?)
+			ON CONFLICT DO UPDATE SET at_ms = excluded.at_ms, outcome = excluded.outcome, result = excluded.result, fact = excluded.fact, owes_rollback = excluded.owes_rollback`,
+			c.ID, state.Millis(now), r.Outcome, string(data), v.Fact, owes)
 		if err != nil {
 			return fmt.Errorf("cannot store the verification of change %q: %w", c.ID, err)
 		}
@@ -60,11 +62,37 @@ func (b *Book) Record(ctx context.Context, now time.Time, c act.Change, r Result
 	return v, err
 }
 
-// RolledBack remembers the run that undoes a change.
-func (b *Book) RolledBack(ctx context.Context, change, run string) error {
+// Owed lists the verifications whose rollback has neither been started nor refused.
+func (b *Book) Owed(ctx context.Context) ([]Verification, error) {
+	rows, err := b.db.Read().QueryContext(ctx, `SELECT change_id, at_ms, fact FROM verifications WHERE owes_rollback = 1 ORDER BY at_ms`)
+	if err != nil {
+		return nil, fmt.Errorf("cannot list the rollbacks that are owed: %w", err)
+	}
+	defer rows.Close()
+	var out []Verification
+	for rows.Next() {
+		var v Verification
+		var at int64
+		if err := rows.Scan(&v.Change, &at, &v.Fact); err != nil {
+			return nil, fmt.Errorf("cannot list the rollbacks that are owed: %w", err)
+		}
+		v.At = state.Time(at)
+		out = append(out, v)
+	}
+	return out, rows.Err()
+}
+
+// Settled writes a fact about what became of the rollback that a change owed, and
+// remembers its run, "" where none was started.
+func (b *Book) Settled(ctx context.Context, change, run string, f journal.Fact) error {
 	return b.db.Update(ctx, func(tx *state.Tx) error {
-		_, err := tx.ExecContext(ctx, `UPDATE verifications SET run = ? WHERE change_id = ?`, run, change)
-		return err
+		if _, err := tx.Record(f); err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, `UPDATE verifications SET run = ?, owes_rollback = 0 WHERE change_id = ?`, run, change); err != nil {
+			return fmt.Errorf("cannot store what became of the rollback of change %q: %w", change, err)
+		}
+		return nil
 	})
 }
 
