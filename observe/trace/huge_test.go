@@ -110,3 +110,22 @@ func TestOnePathThroughTheTrace(t *testing.T) {
 	f("a child that ended after its parent", 100, span("a", "", 0, 100), span("b", "a", 50, 150))
 	f("nothing", 0)
 }
+
+// Of a cycle of parents the span that began first is the root, and the others are below it.
+func TestRootOfACycle(t *testing.T) {
+	span := func(id, parent string, from int64) *trace.Span {
+		return &trace.Span{TraceID: "1", SpanID: id, ParentID: parent, Service: "s", Name: id, Start: from, Duration: 100 - 2*from}
+	}
+	f := func(want string, spans ...*trace.Span) {
+		t.Helper()
+		var got []string
+		tr := &trace.Trace{ID: "1", Spans: spans}
+		trace.Walk(tr.Tree(), func(n *trace.Node) { got = append(got, fmt.Sprint(n.Depth, n.Name)) })
+		if text := strings.Join(got, " "); text != want {
+			t.Errorf("got %s, expected %s", text, want)
+		}
+	}
+	f("0a 1c 2b 3d", span("a", "b", 0), span("b", "c", 10), span("c", "a", 20), span("d", "b", 30))
+	f("0a 1b 2c 0e", span("a", "c", 0), span("b", "a", 10), span("c", "b", 20), span("e", "e", 30))
+	f("0a 1b", span("b", "a", 10), span("a", "b", 0))
+}

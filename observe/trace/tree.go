@@ -23,7 +23,7 @@ const maxDepthShown = 500
 
 // Tree puts the spans of a trace below each other and marks the critical path: the spans,
 // and the parts of them, that would have to be faster for the trace to be faster. Spans
-// whose parent is not there are roots, and so is one span of every cycle.
+// whose parent is not there are roots, and so is the span of every cycle that began first.
 func (t *Trace) Tree() []*Node {
 	nodes := make([]*Node, len(t.Spans))
 	byID := make(map[string]*Node, len(t.Spans))
@@ -37,9 +37,24 @@ func (t *Trace) Tree() []*Node {
 	parent := make(map[*Node]*Node, len(nodes))
 	for _, n := range nodes {
 		p := byID[n.ParentID]
-		if n.ParentID == "" || p == nil || p == n || cyclic(n, p, parent) {
+		if n.ParentID == "" || p == nil || p == n {
 			roots = append(roots, n)
 			continue
+		}
+		root, deep := first(n, p, parent)
+		if deep {
+			root = n
+		}
+		if root != nil {
+			roots = append(roots, root)
+		}
+		if root == n {
+			continue
+		}
+		if root != nil {
+			above := parent[root]
+			above.Children = slices.DeleteFunc(above.Children, func(c *Node) bool { return c == root })
+			delete(parent, root)
 		}
 		parent[n] = p
 		p.Children = append(p.Children, n)
@@ -58,14 +73,22 @@ func (t *Trace) Tree() []*Node {
 	return roots
 }
 
-// cyclic says whether n stands above p already.
-func cyclic(n, p *Node, parent map[*Node]*Node) bool {
+// first is the span that began first of a cycle that n below p would close; nil where it
+// closes none. Deep says that p is too deep for another child.
+func first(n, p *Node, parent map[*Node]*Node) (root *Node, deep bool) {
+	began := n
 	for up, steps := p, 0; up != nil; up, steps = parent[up], steps+1 {
-		if up == n || steps > maxDepthShown*2 {
-			return true
+		if up == n {
+			return began, false
+		}
+		if steps > maxDepthShown*2 {
+			return nil, true
+		}
+		if up.Start < began.Start {
+			began = up
 		}
 	}
-	return false
+	return nil, false
 }
 
 func (n *Node) finish(depth int) {
