@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/evenkeel/evenkeel/act/runbook"
 	"github.com/evenkeel/evenkeel/declare"
 )
 
@@ -34,7 +35,7 @@ func lint(ctx context.Context, file string, rb *declare.Runbook, all map[string]
 			if said := unreadable(ctx, st.Body); said != "" {
 				problem(st.Pos, false, st.Name, "", "a text that sh can read", said)
 			} else if st.Language == "sh" { // ssh steps run elsewhere
-				out = append(out, missing(st.Body, st.Pos)...)
+				out = append(out, runbook.Missing(st.Body, st.Pos)...)
 			}
 		case "runbook":
 			to := st.Attrs["run"]

@@ -47,7 +47,7 @@ var looks = map[string]look{
 	"draft": {"ring", "info", ""}, "published": {"check", "ok", ""}, "error": {"triangle", "bad", ""}, "warning": {"diamond", "warn", ""},
 	"met": {"check", "ok", ""}, "missing": {"cross", "bad", ""}, "due": {"ring", "off", ""}, "queued": {"ring", "info", ""}, "asked": {"pause", "warn", "waits for an answer"},
 	"yes": {"check", "ok", ""}, "no": {"cross", "bad", ""}, "unknown": {"dash", "warn", ""}, "pass": {"check", "ok", ""}, "fail": {"cross", "bad", ""}, "overridden": {"half", "warn", ""}, "not enough": {"dash", "off", ""},
-	"in use": {"check", "ok", ""}, "disabled": {"cross", "off", ""}, "enabled": {"check", "ok", ""}, "breaker": {"triangle", "bad", "has not helped"}, "overdue": {"diamond", "warn", ""}, "changed": {"diamond", "warn", "changed since"}, "votes": {"diamond", "warn", "of no use"}, "uncovered": {"cross", "warn", "no runbook"}, "unused": {"ring", "off", "never used"}, "allow": {"check", "ok", "alone"}, "ask": {"pause", "warn", "with approval"}, "deny": {"cross", "off", "not"}, "allowed": {"check", "ok", ""}, "asks": {"pause", "warn", "asks first"},
+	"in use": {"check", "ok", ""}, "disabled": {"cross", "off", ""}, "enabled": {"check", "ok", ""}, "breaker": {"triangle", "bad", "has not helped"}, "broken": {"cross", "bad", "command missing"}, "overdue": {"diamond", "warn", ""}, "changed": {"diamond", "warn", "changed since"}, "votes": {"diamond", "warn", "of no use"}, "uncovered": {"cross", "warn", "no runbook"}, "unused": {"ring", "off", "never used"}, "allow": {"check", "ok", "alone"}, "ask": {"pause", "warn", "with approval"}, "deny": {"cross", "off", "not"}, "allowed": {"check", "ok", ""}, "asks": {"pause", "warn", "asks first"},
 }
 
 // mark shows a status. Its type is any, because each noun has its own.

@@ -21,7 +21,7 @@ import (
 type Upkeep struct {
 	Runbook string    `json:"runbook,omitempty"`
 	Title   string    `json:"title,omitempty"`
-	Kind    string    `json:"kind"` // overdue, changed, votes, breaker, unused, uncovered
+	Kind    string    `json:"kind"` // breaker, broken, overdue, changed, votes, uncovered, unused
 	Why     string    `json:"why"`
 	Since   time.Time `json:"since,omitzero"`
 }
@@ -95,6 +95,14 @@ func (r *Runner) Upkeep(ctx context.Context, now time.Time, books []*declare.Run
 		add := func(kind string, since time.Time, format string, args ...any) {
 			out = append(out, Upkeep{Runbook: book.Name, Title: book.Title, Kind: kind, Why: fmt.Sprintf(format, args...), Since: since})
 		}
+		for _, st := range book.Steps {
+			if st.Language != "sh" {
+				continue // runs elsewhere, or is no command
+			}
+			for _, m := range Missing(st.Body, st.Pos) {
+				add("broken", time.Time{}, "step %s runs %s, which this machine does not have", st.Name, m.Got)
+			}
+		}
 		var print, text string
 		var who declare.PersonID
 		var readMs, used int64
@@ -139,7 +147,7 @@ func (r *Runner) Upkeep(ctx context.Context, now time.Time, books []*declare.Run
 			out = append(out, Upkeep{Kind: "uncovered", Runbook: p.Runbook, Why: fmt.Sprintf("%s pages, and names runbook %s, which there is not", p.Name, p.Runbook)})
 		}
 	}
-	order := []string{"breaker", "overdue", "changed", "votes", "uncovered", "unused"}
+	order := []string{"breaker", "broken", "overdue", "changed", "votes", "uncovered", "unused"}
 	slices.SortStableFunc(out, func(a, b Upkeep) int { return slices.Index(order, a.Kind) - slices.Index(order, b.Kind) })
 	return out, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -129,6 +130,13 @@ func TestUpkeep(t *testing.T) {
 		t.Fatal(err)
 	}
 	f(kinds(), "")
+	lacks := *b.books["mend"]
+	lacks.Steps = slices.Clone(lacks.Steps)
+	lacks.Steps[0].Body = "no-such-program --now\n"
+	found, err := b.Upkeep(t.Context(), now, []*declare.Runbook{&lacks}, nil)
+	if err != nil || len(found) == 0 || found[0].Kind != "broken" || !strings.Contains(found[0].Why, "no-such-program") {
+		t.Errorf("got %+v %v", found, err)
+	}
 	f(kinds(Paging{Name: "alert A", Runbook: "mend"}, Paging{Name: "alert B"}, Paging{Name: "alert C", Runbook: "gone"}), "uncovered uncovered")
 	if err := b.Read(t.Context(), now, "alice", "gone"); !errors.Is(err, act.ErrNotFound) {
 		t.Error(err)

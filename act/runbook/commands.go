@@ -1,4 +1,4 @@
-package cli
+package runbook
 
 import (
 	"os"
@@ -8,7 +8,6 @@ import (
 
 	"mvdan.cc/sh/v3/syntax"
 
-	"github.com/evenkeel/evenkeel/act/runbook"
 	"github.com/evenkeel/evenkeel/declare"
 )
 
@@ -16,11 +15,11 @@ import (
 var builtins = strings.Fields(`. : [ alias bg break cd command continue echo eval exec exit export false fc fg getopts
 	hash jobs kill local printf pwd read readonly return set shift test times trap true type ulimit umask unalias unset wait`)
 
-// missing are the commands of a shell text that this machine does not have: neither
+// Missing are the commands of a shell text that this machine does not have: neither
 // built in, nor a function of the text, nor a program on the PATH of steps; each once,
 // where it stands first. What is named by a variable, or relative to the folder that the
 // step works in, cannot be told; neither can a text that sh cannot read.
-func missing(text string, at declare.Position) (out declare.Problems) {
+func Missing(text string, at declare.Position) (out declare.Problems) {
 	file, err := syntax.NewParser(syntax.Variant(syntax.LangPOSIX)).Parse(strings.NewReader(text), "")
 	if err != nil {
 		return nil
@@ -45,7 +44,7 @@ func missing(text string, at declare.Position) (out declare.Problems) {
 		if !onPath(name) {
 			here := at
 			here.Line += int(call.Args[0].Pos().Line()) //nolint:gosec // the text is a part of a file
-			out = append(out, declare.Problem{Position: here, Field: "command", Got: name, Want: "a command of this machine", Hint: "steps look for it in " + runbook.Path, Warning: true})
+			out = append(out, declare.Problem{Position: here, Field: "command", Got: name, Want: "a command of this machine", Hint: "steps look for it in " + Path, Warning: true})
 		}
 		return true
 	})
@@ -54,7 +53,7 @@ func missing(text string, at declare.Position) (out declare.Problems) {
 
 // onPath says whether a step would find a command here.
 func onPath(name string) bool {
-	dirs := filepath.SplitList(runbook.Path)
+	dirs := filepath.SplitList(Path)
 	if strings.Contains(name, "/") {
 		if !filepath.IsAbs(name) {
 			return true
