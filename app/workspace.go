@@ -68,7 +68,10 @@ func (a *App) onLoad(ctx context.Context, w *declare.Workspace, problems declare
 		}
 	}
 	if len(text) > 2000 {
-		text = text[:2000] + "…"
+		text = strings.ToValidUTF8(text[:2000], "") + "…"
+	}
+	if kind == "workspace.refused" {
+		a.o.Logger.Error("the last valid workspace stays in use", "why", text)
 	}
 	err := a.db.Update(ctx, func(tx *state.Tx) error {
 		_, err := tx.Record(journal.Fact{At: now, Kind: kind, Actor: journal.System("declare"), Subject: "workspace/", Text: text})

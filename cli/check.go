@@ -354,6 +354,9 @@ func contents(name string, w *declare.Workspace) string {
 		for _, g := range f.Groups.Groups {
 			rules += len(g.Rules)
 		}
+		for _, g := range f.Logs {
+			rules += len(g.Rules)
+		}
 	}
 	text := fmt.Sprintf("%s: fine: %s, %s, %s, %s, %s", clean(name), plural(len(w.Services), "service"), plural(len(w.Objectives), "objective"),
 		plural(rules, "rule"), plural(len(w.Runbooks), "runbook"), plural(len(w.People), "person", "people"))
