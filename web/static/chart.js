@@ -120,7 +120,7 @@
       width: plot.clientWidth, height: 190, padding: [14, 20, 0, 0],
       tzDate: (ts) => uPlot.tzDate(new Date(ts * 1e3), "Etc/UTC"),
       cursor: { drag: { x: true, y: false }, points: { size: 6 } },
-      legend: { live: true, markers: { dash: (u, i) => ["solid", "dashed", "dotted"][strokes.indexOf(u.series[i].dash)] || "solid" } },
+      legend: { live: true, markers: { dash: (u, i) => ["solid", "dashed", "dotted"][Math.floor(Math.max(i - 1, 0) / inks.length) % 3] } },
       scales: {
         x: { time: true },
         y: { range: (u, lo, hi) => {
